@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -250,7 +249,7 @@ class Checker:
 
     def not_empty(self, argument: str, shape: Sizes) -> None:
         """Only the batch and the channels may be empty."""
-        if 0 in shape[2:] and prod(shape[:2]):
+        if 0 in shape[2:] and 0 not in shape[:2]:
             self.reject(
                 argument,
                 f"expected spatial axes of at least 1 element (only the batch may be empty), "

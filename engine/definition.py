@@ -8,6 +8,7 @@ with x padded by zeros. Every faster algorithm computes this and is held against
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -20,10 +21,11 @@ def windows(g: Geometry, x: Array) -> Array:
     axes = tuple(range(2, x.ndim))
     extent = [d * (k - 1) + 1 for k, d in zip(g.kernel_size, g.dilation, strict=True)]
     padded = np.pad(x, [(0, 0), (0, 0), *g.padding])
-    view = sliding_window_view(padded, extent, axis=axes)  # type: ignore[call-overload]
+    view: Array = sliding_window_view(padded, extent, axis=axes)
     places = [slice(0, y * s, s) for y, s in zip(g.output_size, g.stride, strict=True)]
     taps = [slice(None, None, d) for d in g.dilation]
-    view = view[(..., *places, *taps)]  # (N, G·C, *Y, *K)
+    index: tuple[Any, ...] = (..., *places, *taps)
+    view = view[index]  # (N, G·C, *Y, *K)
     return view.reshape(g.batch, g.groups, g.channels, *g.output_size, *g.kernel_size)
 
 
@@ -32,5 +34,5 @@ def forward(g: Geometry, x: Array, w: Array) -> Array:
     places, taps = prod(g.output_size), prod(g.kernel_size)
     patches = windows(g, x).reshape(g.batch, g.groups, g.channels, places, taps)
     kernels = w.reshape(g.groups, g.filters, g.channels, taps)  # (G, O, C, K)
-    y = np.einsum("ngcyk,gock->ngoy", patches, kernels)  # (N, G, O, Y)
+    y: Array = np.einsum("ngcyk,gock->ngoy", patches, kernels)  # (N, G, O, Y)
     return y.reshape(g.batch, g.groups * g.filters, *g.output_size)

@@ -7,6 +7,7 @@ K times the input's memory.
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,9 @@ def padded(g: Geometry, x: Array) -> Array:
     """`x` inside its zero border, C-contiguous and aligned: (N, G·C, *X) -> (N, G·C, *P)."""
     if any(map(any, g.padding)):
         border = np.zeros((*x.shape[:2], *g.padded_size), x.dtype)
-        inner = [slice(lo, lo + n) for n, (lo, _) in zip(g.input_size, g.padding, strict=True)]
-        border[(..., *inner)] = x
+        sizes = zip(g.input_size, g.padding, strict=True)
+        inner: tuple[Any, ...] = (..., *[slice(lo, lo + n) for n, (lo, _) in sizes])
+        border[inner] = x
         return border
     return x if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")
 
@@ -46,5 +48,5 @@ def forward(g: Geometry, x: Array, w: Array) -> Array:
     rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
     columns = windows(g, x).reshape(g.batch, g.groups, rows, places)  # (N, G, C·K, Y)
     kernels = w.reshape(g.groups, g.filters, rows)  # (G, O, C·K)
-    y = kernels @ columns  # (N, G, O, Y)
+    y: Array = kernels @ columns  # (N, G, O, Y)
     return y.reshape(g.batch, g.groups * g.filters, *g.output_size)
