@@ -1,0 +1,3 @@
+"""Loads the harness's plugin."""
+
+pytest_plugins = ["properties.plugin"]

@@ -1,0 +1,254 @@
+"""A case: one call, completely, and the line of text that is its only reproducer.
+
+    conv2d((1, 2, 1, 1), (2, 1, 1, 1), stride=(1, 2), groups=2, data='integers:7')
+
+A line is a call with torch's names and order. An operand is a shape: a plain tuple is float32 and
+C-contiguous, else ``DTYPE(sizes…, layout='…')``; anything that is no array stands as a literal.
+Arguments are literals, valid or not; ``int64(2)`` is a NumPy integer. `data` names the rule that
+fills the operands. `blame`, on a call that must be rejected, names the argument at fault.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .ops import OPS
+
+DTYPES = (
+    *("float32", "float64", "float16", "complex64", "complex128"),
+    *("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64"),
+)
+LAYOUTS = (
+    *("contiguous", "fortran", "channels_last", "reversed", "strided"),
+    *("broadcast", "readonly", "swapped", "unaligned"),
+)
+RULES = ("ones", "ramp", "integers", "reals", "special", "wrap")
+RULE = re.compile(r"ones|ramp|(?:integers|reals|special|wrap):\d{1,18}")
+
+
+class CaseError(ValueError):
+    """A line that is no case, with the column at fault."""
+
+    def __init__(self, line: str, column: int, message: str) -> None:
+        super().__init__(f"column {column + 1}: {message}\n  {line}\n  {' ' * column}^")
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """An array to be filled: its shape, dtype and memory layout."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    layout: str = "contiguous"
+
+    def __str__(self) -> str:
+        if self.dtype == "float32" and self.layout == "contiguous":
+            return repr(self.shape)
+        parts = [str(n) for n in self.shape]
+        if self.layout != "contiguous":
+            parts.append(f"layout={self.layout!r}")
+        return f"{self.dtype}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call of `op`; what is not given takes torch's default."""
+
+    op: str
+    operands: Mapping[str, Any]  # an Operand each, or a literal that is no array
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    data: str = "ones"
+    blame: str | None = None
+
+    def __str__(self) -> str:
+        row = OPS[self.op]
+        parts = []
+        positional = True  # operands stand in order; after a gap, by name
+        for name in row.operands:
+            if name not in self.operands:
+                positional = False
+            else:
+                text = literal(self.operands[name])
+                optional = name not in row.operands[:2]
+                parts.append(text if positional and not optional else f"{name}={text}")
+        parts += [f"{k}={literal(self.arguments[k])}" for k in row.arguments if k in self.arguments]
+        if self.data != "ones":
+            parts.append(f"data={self.data!r}")
+        if self.blame is not None:
+            parts.append(f"blame={self.blame!r}")
+        return f"{self.op}({', '.join(parts)})"
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints: it ignores the repr of a dataclass."""
+        printer.text(str(self))
+
+
+def literal(value: Any) -> str:
+    """`value` as it stands in a line."""
+    if isinstance(value, Operand):
+        return str(value)
+    if isinstance(value, np.integer):
+        return f"{value.dtype.name}({int(value)})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
+
+
+def parse(line: str) -> Case:
+    """The case that `line` names.
+
+    Raises
+    ------
+    CaseError
+        The line is malformed or names something unknown; the message points at the column.
+    """
+    return _Parser(line).case()
+
+
+class _Parser:
+    """Reads a line through Python's own grammar; evaluates nothing but literals."""
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def error(self, node: ast.AST | int, message: str) -> CaseError:
+        at = node if isinstance(node, int) else self._column(node)
+        return CaseError(self.line, at, message)
+
+    def _column(self, node: ast.AST) -> int:
+        """In characters; ast counts UTF-8 bytes."""
+        offset: int = getattr(node, "col_offset", 0)
+        return len(self.line.encode()[:offset].decode(errors="ignore"))
+
+    def case(self) -> Case:
+        call = self._call()
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        if name not in OPS:
+            raise self.error(call.func, f"expected an op, one of {', '.join(OPS)}")
+        row = OPS[name]
+        if len(call.args) > len(row.operands):
+            extra = call.args[len(row.operands)]
+            raise self.error(extra, f"{name} takes {len(row.operands)} operands by position")
+        pairs = [*zip(row.operands, call.args, strict=False)]
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise self.error(keyword, "expected NAME=VALUE")
+            if keyword.arg in dict(pairs):
+                raise self.error(keyword, f"{keyword.arg} is given twice")
+            pairs.append((keyword.arg, keyword.value))
+        return self._filled(name, dict(pairs))
+
+    def _call(self) -> ast.Call:
+        if "\n" in self.line:
+            raise self.error(self.line.index("\n"), "expected one line")
+        try:
+            node = ast.parse(self.line.strip() and self.line, mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            at = (getattr(error, "offset", None) or 1) - 1
+            reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise self.error(min(at, len(self.line)), f"not a call: {reason}") from None
+        if not isinstance(node, ast.Call):
+            raise self.error(node, "expected a call such as conv2d((1, 1, 3, 3), (1, 1, 2, 2))")
+        return node
+
+    def _filled(self, name: str, nodes: dict[str, ast.expr]) -> Case:
+        row = OPS[name]
+        data = self._word(nodes.pop("data", None), "ones")
+        blame = self._word(nodes.pop("blame", None), None)
+        operands, arguments = {}, {}
+        for key, node in nodes.items():
+            if key in row.operands:
+                operands[key] = self._operand(node)
+            elif key in row.arguments:
+                arguments[key] = self._literal(node)
+            else:
+                known = ", ".join([*row.operands, *row.arguments, "data", "blame"])
+                raise self.error(node, f"{name} has no {key!r}; it has {known}")
+        if blame is not None and blame not in (*row.operands, *row.arguments):
+            raise self.error(len(self.line) - 1, f"{name} has no {blame!r} to blame")
+        return Case(
+            name,
+            {k: operands[k] for k in row.operands if k in operands},
+            {k: arguments[k] for k in row.arguments if k in arguments},
+            data if data is not None else "ones",
+            blame,
+        )
+
+    def _word(self, node: ast.expr | None, default: str | None) -> str | None:
+        """The value of `data` or `blame`."""
+        if node is None:
+            return default
+        value = self._literal(node)
+        if not isinstance(value, str):
+            raise self.error(node, f"expected a string, got {value!r}")
+        if default == "ones" and not RULE.fullmatch(value):
+            raise self.error(
+                node,
+                f"unknown data rule {value!r}; expected ones, ramp, or one of "
+                "integers:SEED, reals:SEED, special:SEED, wrap:SEED",
+            )
+        return value
+
+    def _operand(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Tuple):
+            return Operand(self._shape(node.elts))
+        if not isinstance(node, ast.Call):
+            return self._literal(node)
+        dtype = self._dtype(node)
+        layout = "contiguous"
+        for keyword in node.keywords:
+            if keyword.arg != "layout":
+                raise self.error(keyword, f"an operand has no {keyword.arg!r}; it has layout")
+            layout = self._literal(keyword.value)
+            if layout not in LAYOUTS:
+                raise self.error(
+                    keyword.value, f"unknown layout {layout!r}; expected {', '.join(LAYOUTS)}"
+                )
+        return Operand(self._shape(node.args), dtype, layout)
+
+    def _dtype(self, node: ast.Call) -> str:
+        dtype = node.func.id if isinstance(node.func, ast.Name) else ""
+        if dtype not in DTYPES:
+            raise self.error(node.func, f"expected a dtype, one of {', '.join(DTYPES)}")
+        return dtype
+
+    def _shape(self, nodes: list[ast.expr]) -> tuple[int, ...]:
+        sizes = [self._literal(node) for node in nodes]
+        for node, size in zip(nodes, sizes, strict=True):
+            if type(size) is not int or size < 0:
+                raise self.error(node, f"expected a size, got {size!r}")
+        return tuple(sizes)
+
+    def _literal(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Tuple):
+            return tuple(map(self._literal, node.elts))
+        if isinstance(node, ast.List):
+            return [self._literal(n) for n in node.elts]
+        if isinstance(node, ast.Call):
+            return self._numpy_integer(node)
+        try:
+            return ast.literal_eval(node)
+        except ValueError:
+            raise self.error(node, "expected a literal") from None
+
+    def _numpy_integer(self, node: ast.Call) -> Any:
+        dtype = self._dtype(node)
+        if "int" not in dtype or len(node.args) != 1 or node.keywords:
+            raise self.error(node, "expected a NumPy integer such as int64(2)")
+        value = self._literal(node.args[0])
+        info = np.iinfo(dtype)
+        if type(value) is not int or not info.min <= value <= info.max:
+            raise self.error(node.args[0], f"expected an integer that fits {dtype}")
+        return np.dtype(dtype).type(value)

@@ -1,0 +1,58 @@
+"""What one run judges and by what: the engine, the trusted answer, the seed, the tally."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from . import judge as judging
+from .case import Case
+from .judge import Verdict
+from .subject import Subject, by_definition
+from .tally import Tally
+
+
+@dataclass
+class Court:
+    """The engine in the dock before its judges."""
+
+    subject: Subject
+    ops: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    seed: int
+    tally: Tally = field(default_factory=Tally)
+
+    @cached_property
+    def oracle(self) -> Subject:
+        """torch, guarded; imported when first asked for."""
+        import oracle  # noqa: PLC0415
+
+        return Subject("torch", oracle, "")
+
+    @cached_property
+    def definition(self) -> Subject:
+        """Our engine computing by its definition: an answer that needs no torch."""
+        import engine  # noqa: PLC0415
+
+        return by_definition(engine)
+
+    def hear(
+        self, statement: Callable[[Case, Court], Verdict | None], case: Case
+    ) -> Verdict | None:
+        """Put `statement` to the test on `case`, and count it."""
+        start = time.perf_counter()
+        verdict = statement(case, self)
+        if verdict is not None:
+            self.tally.add(case, verdict, time.perf_counter() - start)
+        return verdict
+
+    def against_torch(self, case: Case) -> Verdict:
+        verdict = judging.judge(case, self.subject, self.oracle)
+        if verdict.ratio and self.tally.samples(case.op):
+            self.tally.add_torch(case.op, judging.own_ratio(case, self.oracle))
+        return verdict
+
+    def against_definition(self, case: Case) -> Verdict:
+        return judging.judge(case, self.subject, self.definition)

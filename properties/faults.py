@@ -1,0 +1,218 @@
+"""The rejections: one rule for each, planting one fault in an otherwise valid case.
+
+Each rule is the expectation as well: it names the argument that a good message blames, which is
+not always the one that torch's does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .case import Case, Operand
+from .ops import OPS, per_axis
+from .space import Choose, pick
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to spoil a call: the argument to blame, and the change."""
+
+    name: str
+    blame: str
+    plant: Callable[[Choose, Case], Case]
+
+
+def spoil(choose: Choose, faults: Sequence[Fault], case: Case) -> Case:
+    """`case` with one of `faults` in it."""
+    fault = pick(choose, faults)
+    return replace(fault.plant(choose, batched(case)), blame=fault.blame)
+
+
+def batched(case: Case) -> Case:
+    """`case` with at least one sample: an empty batch hides faults from torch."""
+    x = case.operands["input"]
+    if len(x.shape) == OPS[case.op].axes + 2 and x.shape[0] == 0:
+        return with_operand(case, "input", replace(x, shape=(1, *x.shape[1:])))
+    return case
+
+
+def with_operand(case: Case, name: str, value: Any) -> Case:
+    operands = {**case.operands, name: value}
+    order = OPS[case.op].operands
+    return replace(case, operands={k: operands[k] for k in order if k in operands})
+
+
+def with_argument(case: Case, name: str, value: Any) -> Case:
+    given = {**case.arguments, name: value}
+    order = OPS[case.op].arguments
+    return replace(case, arguments={k: given[k] for k in order if k in given})
+
+
+def reshaped(case: Case, name: str, shape: tuple[int, ...]) -> Case:
+    return with_operand(case, name, replace(case.operands[name], shape=shape))
+
+
+def not_an_array(name: str) -> Callable[[Choose, Case], Case]:
+    values: list[Any] = [[1.0], 1.0, "ones"] if name == "bias" else [None, [[1.0]], 1.0, "ones"]
+    return lambda choose, case: with_operand(case, name, pick(choose, values))
+
+
+def wrong_rank(name: str) -> Callable[[Choose, Case], Case]:
+    def plant(choose: Choose, case: Case) -> Case:
+        shape, n = case.operands[name].shape, OPS[case.op].axes
+        if name == "weight":
+            return reshaped(case, name, pick(choose, (shape[:-1], (*shape, 1), shape[:1], ())))
+        return reshaped(case, name, pick(choose, ((1,) * (n + 3), (1,) * n, ())))
+
+    return plant
+
+
+def other_dtype(name: str) -> Callable[[Choose, Case], Case]:
+    """Another dtype in `name` than in the input; with a string for padding, torch takes any bias."""
+
+    def plant(choose: Choose, case: Case) -> Case:
+        if isinstance(case.arguments.get("padding"), str):
+            case = with_argument(case, "padding", 0)
+            case = reshaped(case, "weight", (*case.operands["weight"].shape[:2], *_ones(case)))
+        x = case.operands["input"]
+        others = [d for d in ("float32", "float64", "int64", "float16") if d != x.dtype]
+        shape = (case.operands["weight"].shape[0],) if name == "bias" else case.operands[name].shape
+        return with_operand(case, name, Operand(shape, pick(choose, others)))
+
+    return plant
+
+
+def _ones(case: Case) -> tuple[int, ...]:
+    return (1,) * OPS[case.op].axes
+
+
+def bias_shape(choose: Choose, case: Case) -> Case:
+    filters = case.operands["weight"].shape[0]
+    shape = pick(choose, ((filters + 1,), (filters, 1), (), (0,)))
+    return with_operand(case, "bias", Operand(shape, case.operands["input"].dtype))
+
+
+def channels(choose: Choose, case: Case) -> Case:
+    n, shape = OPS[case.op].axes, case.operands["input"].shape
+    at = len(shape) - n - 1
+    more = shape[at] + 1 + choose(2)
+    return reshaped(case, "input", (*shape[:at], more, *shape[at + 1 :]))
+
+
+def empty_axis(choose: Choose, case: Case) -> Case:
+    """A spatial axis without elements, padded enough to hold the kernel."""
+    n, shape = OPS[case.op].axes, case.operands["input"].shape
+    axis = len(shape) - 1 - choose(n)
+    dilation = per_axis(case.arguments.get("dilation", 1), n)
+    extents = [
+        d * (k - 1) + 1 for k, d in zip(case.operands["weight"].shape[2:], dilation, strict=True)
+    ]
+    padded = with_argument(case, "padding", max(extents))
+    return reshaped(padded, "input", (*shape[:axis], 0, *shape[axis + 1 :]))
+
+
+def kernel_too_large(choose: Choose, case: Case) -> Case:
+    """A kernel one element wider than the padded input, at its narrowest."""
+    n, shape = OPS[case.op].axes, case.operands["weight"].shape
+    axis = choose(n)
+    padding = case.arguments.get("padding", 0)
+    pad = 0 if isinstance(padding, str) else per_axis(padding, n)[axis]
+    room = case.operands["input"].shape[axis - n] + 2 * pad
+    plain = with_argument(case, "padding", 0) if padding == "same" else case
+    taps = -(-room // per_axis(case.arguments.get("dilation", 1), n)[axis]) + 1 + choose(2)
+    return reshaped(plain, "weight", (*shape[: 2 + axis], taps, *shape[3 + axis :]))
+
+
+def empty_kernel(choose: Choose, case: Case) -> Case:
+    n, shape = OPS[case.op].axes, case.operands["weight"].shape
+    axis = choose(n)
+    return reshaped(case, "weight", (*shape[: 2 + axis], 0, *shape[3 + axis :]))
+
+
+def no_filters(choose: Choose, case: Case) -> Case:
+    return reshaped(case, "weight", (0, *case.operands["weight"].shape[1:]))
+
+
+def no_divisor(choose: Choose, case: Case) -> Case:
+    filters = case.operands["weight"].shape[0]
+    return with_argument(case, "groups", filters + 1 + choose(3))
+
+
+def integers(name: str, least: int) -> list[Fault]:
+    """The rules for an argument of one integer per axis, each at least `least`."""
+
+    def too_small(choose: Choose, case: Case) -> Case:
+        n = OPS[case.op].axes
+        bad = least - 1 - choose(2)
+        return with_argument(case, name, one_of_n(choose, n, bad))
+
+    def wrong_type(choose: Choose, case: Case) -> Case:
+        n = OPS[case.op].axes
+        bad = pick(choose, (1.0, None, True, "1", 0.5))
+        if name == "padding" and bad == "1":
+            bad = 1.5  # a string is a value there
+        if bad is True:  # torch looks for a bool in the first place only
+            return with_argument(case, name, pick(choose, (True, (True,) * n, [True])))
+        return with_argument(case, name, pick(choose, (bad, one_of_n(choose, n, bad), [bad])))
+
+    def wrong_length(choose: Choose, case: Case) -> Case:
+        n = OPS[case.op].axes
+        lengths = [k for k in (n + 1, 0, n - 1, n + 2) if k not in (1, n)]
+        return with_argument(case, name, pick(choose, (tuple, list))([1] * pick(choose, lengths)))
+
+    def overflow(choose: Choose, case: Case) -> Case:
+        n = OPS[case.op].axes
+        bad = pick(choose, (2**63, -(2**63) - 1, 2**70))
+        return with_argument(case, name, pick(choose, (bad, (bad,) * n)))
+
+    return [
+        Fault(f"{name} too small", name, too_small),
+        Fault(f"{name} of a wrong type", name, wrong_type),
+        Fault(f"{name} of a wrong length", name, wrong_length),
+        Fault(f"{name} beyond 64 bits", name, overflow),
+    ]
+
+
+def one_of_n(choose: Choose, n: int, bad: Any) -> Any:
+    """`bad` for every axis as one value, or for one axis among ones."""
+    at = choose(n + 1)
+    return bad if at == 0 else tuple(bad if i == at - 1 else 1 for i in range(n))
+
+
+def value(name: str, *menu: Any) -> Callable[[Choose, Case], Case]:
+    return lambda choose, case: with_argument(case, name, pick(choose, menu))
+
+
+def same_with_stride(choose: Choose, case: Case) -> Case:
+    n = OPS[case.op].axes
+    return with_argument(
+        with_argument(case, "padding", "same"), "stride", one_of_n(choose, n, 2 + choose(2))
+    )
+
+
+FAULTS = (
+    Fault("input is no array", "input", not_an_array("input")),
+    Fault("input of a wrong rank", "input", wrong_rank("input")),
+    Fault("channels that do not match", "input", channels),
+    Fault("an empty spatial axis", "input", empty_axis),
+    Fault("weight is no array", "weight", not_an_array("weight")),
+    Fault("weight of a wrong rank", "weight", wrong_rank("weight")),
+    Fault("weight of another dtype", "weight", other_dtype("weight")),
+    Fault("an empty kernel", "weight", empty_kernel),
+    Fault("no output channels", "weight", no_filters),
+    Fault("a kernel larger than the padded input", "weight", kernel_too_large),
+    Fault("bias is no array", "bias", not_an_array("bias")),
+    Fault("bias of a wrong shape", "bias", bias_shape),
+    Fault("bias of another dtype", "bias", other_dtype("bias")),
+    *integers("stride", 1),
+    *integers("padding", 0),
+    *integers("dilation", 1),
+    Fault("an unknown padding", "padding", value("padding", "full", "SAME", "")),
+    Fault("'same' with a stride", "stride", same_with_stride),
+    Fault("groups too small", "groups", value("groups", 0, -1)),
+    Fault("groups of a wrong type", "groups", value("groups", 1.0, None, True, "1", (1,))),
+    Fault("groups beyond 64 bits", "groups", value("groups", 2**63, 2**70)),
+    Fault("groups that divide no channels", "groups", no_divisor),
+)

@@ -1,0 +1,306 @@
+"""The pytest plugin: options, one thread per worker, profiles, header, replay, summary."""
+
+from __future__ import annotations
+
+import os
+
+# Before NumPy and torch load: workers already use every core.
+for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_pool] = "1"
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import Phase, settings
+
+from .case import DTYPES, Case, CaseError, parse
+from .court import Court
+from .holds import Property
+from .ops import OPS
+from .report import block, mismatches, replay, summary, versions
+from .subject import OWN, Subject, SubjectError, load
+from .tally import Tally
+
+CORPUS = Path(__file__).parent / "corpus.txt"
+SELFTEST = Path(__file__).parent / "selftest"
+
+# Hypothesis' own explanation costs 6-8 times the shrinking on Python 3.11; the block explains.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
+
+
+def _profile(name: str, examples: int, **more: Any) -> None:
+    common: dict[str, Any] = {"deadline": None, "phases": PHASES, "print_blob": False}
+    settings.register_profile(name, max_examples=examples, **common, **more)
+
+
+# Examples per shard. `ci` is deterministic, which to Hypothesis also means: no database.
+_profile("dev", 1000)
+_profile("ci", 5000, derandomize=True, database=None)
+_profile("nightly", 100_000)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("convolutions", "the engine in the dock")
+    group.addoption(
+        "--engine",
+        default=OWN,
+        metavar="SPEC",
+        help="judge MODULE, MODULE:ATTRIBUTE or FILE.py: any namespace with functions named as "
+        "in torch.nn.functional (default: engine)",
+    )
+    group.addoption(
+        "--case",
+        action="append",
+        default=[],
+        metavar="LINE",
+        help="run exactly this case (or each line of this file) through every property",
+    )
+    group.addoption("--ops", metavar="NAMES", help="draw only these ops: conv1d,conv2d,…")
+    group.addoption("--dtypes", metavar="NAMES", help="draw only these dtypes: float32,…")
+    group.addoption(
+        "--examples", type=int, metavar="N", help="cases per shard, instead of the profile's"
+    )
+    group.addoption("--report", metavar="FILE", help="write the summary as JSON")
+    group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
+
+
+class Harness:
+    """What the options of one run say; lives on the controller and on every worker."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        try:
+            self.subject: Subject = load(config.getoption("--engine"))
+        except SubjectError as error:
+            raise pytest.UsageError(str(error)) from None
+        self.cases = [c for text in config.getoption("--case") for c in _read_cases(text)]
+        self.ops = _chosen(config, "--ops", self.subject.ops, tuple(OPS))
+        self.dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
+        self.tally = Tally()
+        self.failing: dict[str, str] = {}  # block -> replay command
+        self.judged = False
+        self.court = Court(self.subject, self.ops, self.dtypes, self._seed(), self.tally)
+
+    def _seed(self) -> int:
+        """The run's seed: as asked for, 0 in the deterministic profile, else a new one."""
+        if hasattr(self.config, "workerinput"):
+            return int(self.config.workerinput["convolution_seed"])
+        asked = self.config.getoption("--hypothesis-seed", None)
+        if asked not in (None, "random"):
+            return int(asked)
+        return 0 if settings().derandomize else random.SystemRandom().randrange(2**32)
+
+    @property
+    def is_worker(self) -> bool:
+        return hasattr(self.config, "workerinput")
+
+
+def _read_cases(text: str) -> list[Case]:
+    """The case of one --case, or every case in the file that it names."""
+    path = Path(text)
+    lines = read_lines(path) if "(" not in text and path.is_file() else [text]
+    try:
+        return [parse(line.strip()) for line in lines]
+    except CaseError as error:
+        raise pytest.UsageError(f"--case: {error}") from None
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file of cases, without blank lines and # comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _chosen(
+    config: pytest.Config, option: str, offered: tuple[str, ...], known: tuple[str, ...]
+) -> tuple[str, ...]:
+    text = config.getoption(option)
+    if text is None:
+        return offered
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in known:
+            raise pytest.UsageError(f"{option}: unknown {name!r}; expected {', '.join(known)}")
+        if name not in offered:
+            raise pytest.UsageError(f"{option}: {name} is not offered by the engine")
+    return names
+
+
+harness_key = pytest.StashKey[Harness]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "selftest: judges the harness, not the engine")
+    if settings.get_current_profile_name() == "default":
+        settings.load_profile("dev")
+    if examples := config.getoption("--examples"):
+        base = settings.get_profile(settings.get_current_profile_name())
+        settings.register_profile("asked", base, max_examples=examples)
+        settings.load_profile("asked")
+    harness = config.stash[harness_key] = Harness(config)
+    if not harness.subject.own:  # what an outsider warns of is not ours to judge
+        config.addinivalue_line("filterwarnings", "ignore")
+    if not harness.is_worker and config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(Controller(harness))
+
+
+class Controller:
+    """The side of the run that starts workers and gathers what they saw."""
+
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
+
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["convolution_seed"] = self.harness.court.seed
+
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        seen = getattr(node, "workeroutput", {}).get("convolutions")
+        if seen:
+            self.harness.tally.merge(seen["rows"])
+            self.harness.judged |= seen["judged"]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    harness = config.stash[harness_key]
+    subject, profile = harness.subject, settings.get_current_profile_name()
+    lines = [
+        f"engine: {subject.spec} ({subject.origin}) against {versions()}",
+        f"profile: {profile}, {settings().max_examples} cases per shard; "
+        f"seed {harness.court.seed} (again with --hypothesis-seed={harness.court.seed})",
+    ]
+    if missing := [op for op in OPS if op not in subject.ops]:
+        lines.append(f"not offered, so not drawn: {', '.join(missing)}")
+    return lines
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    statement: Property | None = getattr(metafunc.function, "property", None)
+    if statement is None:
+        return
+    harness = metafunc.config.stash[harness_key]
+    cases = harness.cases or [
+        case for case in map(parse, read_lines(CORPUS)) if case.op in harness.ops
+    ]
+    shards = [] if harness.cases else [*range(statement.shards)]
+    ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
+    metafunc.parametrize("source", [*cases, *shards], ids=ids)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    harness = config.stash[harness_key]
+    for item in items:
+        if SELFTEST in item.path.parents:
+            item.add_marker("selftest")
+    kept = [item for item in items if _is_asked_for(harness, item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = sorted(
+        kept, key=lambda item: _source(item) is None or isinstance(_source(item), int)
+    )
+
+
+def _source(item: pytest.Item) -> Any:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("source") if callspec else None
+
+
+def _is_asked_for(harness: Harness, item: pytest.Item) -> bool:
+    """With --case only properties run; with another engine only what judges that engine."""
+    statement: Property | None = getattr(getattr(item, "function", None), "property", None)
+    if statement is None:
+        return harness.subject.own and not harness.cases
+    return harness.subject.own or not statement.own_only
+
+
+@pytest.fixture
+def court(request: pytest.FixtureRequest) -> Court:
+    """The engine in the dock, before its judges."""
+    harness = request.config.stash[harness_key]
+    harness.judged = True
+    return harness.court
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show our block in place of a traceback through Hypothesis."""
+    report: Any = yield
+    found = mismatches(call.excinfo.value) if call.excinfo else []
+    if found:
+        report.longrepr = "\n\n".join(map(block, found))
+        report.sections.clear()
+        report.user_properties.append(
+            (
+                "convolutions",
+                [[block(m), replay(m.engine, str(m.case)), str(m.case)] for m in found],
+            )
+        )
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: Any) -> None:
+    """On the side that prints: show each distinct failure once."""
+    failures = dict(report.user_properties).get("convolutions")
+    if not failures or not _printing:
+        return
+    harness = _printing[-1]
+    fresh = [text for text, _, _ in failures if text not in harness.failing]
+    for text, _, line in failures:
+        harness.failing[text] = line
+    report.longrepr = "\n\n".join(fresh) or "the same as above"
+
+
+_printing: list[Harness] = []
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    harness = session.config.stash[harness_key]
+    if not harness.is_worker:
+        _printing.append(harness)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    harness = session.config.stash[harness_key]
+    if harness.is_worker:
+        session.config.workeroutput["convolutions"] = {  # type: ignore[attr-defined]
+            "rows": harness.tally.dump(),
+            "judged": harness.judged,
+        }
+        return
+    _printing.remove(harness)
+    if harness.judged and not harness.tally.checked and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    harness = config.stash[harness_key]
+    if not harness.judged:
+        return
+    terminalreporter.section("convolutions checked against torch")
+    for line in summary(harness.tally):
+        terminalreporter.write_line(line)
+    if not harness.tally.checked:
+        terminalreporter.write_line("nothing was compared: this run fails", red=True)
+    lines = [*dict.fromkeys(harness.failing.values())]
+    for line in lines:
+        terminalreporter.write_line(replay(harness.subject.spec, line), red=True)
+    if path := config.getoption("--report"):
+        Path(path).write_text(json.dumps(_as_json(harness, lines), indent=1) + "\n")
+    if (path := config.getoption("--failing")) and lines:
+        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _as_json(harness: Harness, failing: list[str]) -> dict[str, Any]:
+    return {
+        "engine": harness.subject.spec,
+        "versions": versions(),
+        "profile": settings.get_current_profile_name(),
+        "seed": harness.court.seed,
+        "ops": harness.tally.dump(),
+        "failing": failing,
+    }

@@ -1,0 +1,72 @@
+"""What a run has looked at, counted per op and merged over workers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .case import Case
+from .judge import Verdict
+
+SAMPLE = 8  # torch's own error is measured on one in so many cases with rounding
+
+
+@dataclass
+class Row:
+    """The counts of one op."""
+
+    checked: int = 0
+    rejected: int = 0
+    not_claimed: int = 0
+    not_judged: int = 0
+    worst: float = 0.0  # error ÷ bound of the engine
+    worst_torch: float = 0.0  # and of torch in the same dtype, on a sample
+    seconds: float = 0.0
+
+    def merge(self, other: Row) -> None:
+        for name, value in asdict(other).items():
+            mine = getattr(self, name)
+            setattr(self, name, max(mine, value) if name.startswith("worst") else mine + value)
+
+
+@dataclass
+class Tally:
+    """Rows by op."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    rounded: int = 0
+
+    def row(self, op: str) -> Row:
+        return self.rows.setdefault(op, Row())
+
+    def add(self, case: Case, verdict: Verdict, seconds: float) -> None:
+        row = self.row(case.op)
+        row.seconds += seconds
+        if verdict.status == "not claimed":
+            row.not_claimed += 1
+        elif verdict.status == "not judged":
+            row.not_judged += 1
+        else:
+            row.checked += 1
+            row.rejected += verdict.status == "rejected"
+            row.worst = max(row.worst, verdict.ratio)
+
+    def samples(self, op: str) -> bool:
+        """Whether torch's own error is to be measured on this case with rounding."""
+        self.rounded += 1
+        return self.rounded % SAMPLE == 1
+
+    def add_torch(self, op: str, ratio: float) -> None:
+        row = self.row(op)
+        row.worst_torch = max(row.worst_torch, ratio)
+
+    @property
+    def checked(self) -> int:
+        return sum(row.checked for row in self.rows.values())
+
+    def dump(self) -> dict[str, Any]:
+        return {op: asdict(row) for op, row in self.rows.items()}
+
+    def merge(self, dumped: dict[str, Any]) -> None:
+        for op, row in dumped.items():
+            self.row(op).merge(Row(**row))
