@@ -11,10 +11,29 @@ from .functional import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from .layers import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    DepthwiseConv2d,
+)
+from .seed import Conv2D, DepthwiseConv2D
 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "Conv1d",
+    "Conv2D",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "DepthwiseConv2D",
+    "DepthwiseConv2d",
     "conv1d",
     "conv2d",
     "conv3d",

@@ -6,6 +6,7 @@ This module and `checks` are where calls are rejected; nothing after them looks 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
@@ -53,7 +54,7 @@ def convolved(
         dilation=d,
         output_size=y,
     )
-    return geometry, geometry.output_shape
+    return _bounded(geometry), geometry.output_shape
 
 
 def transposed(
@@ -88,29 +89,38 @@ def transposed(
         groups=g,
         channels=w.shape[1],
         filters=w.shape[0] // g,
-        input_size=_reached(check, x.shape[2:], check.extents(w.shape[2:], d), s, p, op),
+        input_size=_reached(check, x, check.extents(w.shape[2:], d), s, p, op),
         kernel_size=w.shape[2:],
         stride=s,
         padding=tuple([(n, n) for n in p]),
         dilation=d,
         output_size=x.shape[2:],
     )
-    return geometry, geometry.input_shape
+    return _bounded(geometry), geometry.input_shape
+
+
+def _bounded(g: Geometry) -> Geometry:
+    """`g` without steps beyond the padded input: they are never taken, but overflow in memory."""
+    ends = [max(size, 1) for size in g.padded_size]
+    return replace(
+        g, stride=tuple(map(min, g.stride, ends)), dilation=tuple(map(min, g.dilation, ends))
+    )
 
 
 def _reached(
-    check: Checker, places: Sizes, extents: Sizes, stride: Sizes, padding: Sizes, extra: Sizes
+    check: Checker, x: Operand, extents: Sizes, stride: Sizes, padding: Sizes, extra: Sizes
 ) -> Sizes:
     """The size of a transposed convolution's result: what the windows cover, cropped."""
-    axes = zip(places, extents, stride, extra, strict=True)
+    axes = zip(x.shape[2:], extents, stride, extra, strict=True)
     covered = tuple([(y - 1) * s + e + op for y, e, s, op in axes])
     check.addressable("stride", covered)
     size = tuple([c - 2 * p for c, p in zip(covered, padding, strict=True)])
-    if min(size) < 1:
+    least = min(x.shape[0], 1)  # as of an input, only an empty batch may have empty axes
+    if min(size) < least:
         check.reject(
             "padding",
-            f"expected a result of at least 1 element per axis, got {size} from an input of "
-            f"{places}; use less padding or a larger input",
+            f"expected a result of at least {least} elements per axis, got {size} from {x.name} "
+            f"{x.shape}; use less padding or a larger input",
         )
     return size
 
@@ -261,7 +271,7 @@ def _windows(
     d = check.pair("dilation", dilation, least=1)
     s = check.pair("stride", stride, least=1)
     p = tuple([(n, n) for n in check.pair("padding", padding, least=0)])
-    return Geometry(
+    geometry = Geometry(
         batch=batch,
         groups=1,
         channels=channels,
@@ -273,3 +283,4 @@ def _windows(
         dilation=d,
         output_size=check.positions(blame, size, p, check.extents(k, d), s),
     )
+    return _bounded(geometry)
