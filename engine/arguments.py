@@ -113,7 +113,7 @@ def _reached(
     """The size of a transposed convolution's result: what the windows cover, cropped."""
     axes = zip(x.shape[2:], extents, stride, extra, strict=True)
     covered = tuple([(y - 1) * s + e + op for y, e, s, op in axes])
-    check.addressable("stride", covered)
+    check.addressable("stride", covered, "result")
     size = tuple([c - 2 * p for c, p in zip(covered, padding, strict=True)])
     least = min(x.shape[0], 1)  # as of an input, only an empty batch may have empty axes
     if min(size) < least:

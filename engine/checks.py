@@ -96,10 +96,18 @@ class Checker:
         return sizes
 
     def pair(self, argument: str, value: object, least: int) -> Sizes:
-        """As `integers`, but a tuple or list is never repeated (torch's fold and unfold)."""
-        if isinstance(value, (tuple, list)) and len(value) != self.axes:
-            self.reject(argument, f"expected an integer or {self.axes} integers, got {value!r}")
+        """As `integers`, but a tuple or list has one for each axis (kernel sizes, fold, unfold)."""
+        if isinstance(value, (tuple, list)):
+            if len(value) != self.axes:
+                self.reject(argument, f"expected {self._pair_forms()}, got {value!r}")
+        elif isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise ArgumentTypeError(
+                self.function, argument, f"expected {self._pair_forms()}, got {value!r}"
+            )
         return self.integers(argument, value, least)
+
+    def _pair_forms(self) -> str:
+        return f"an integer, or a tuple or list of length {self.axes}"
 
     def _forms(self) -> str:
         if self.axes == 1:
@@ -112,13 +120,20 @@ class Checker:
             self.reject("groups", f"expected an integer of at least 1, got {groups}")
         return groups
 
-    def batched(self, argument: str, value: Array, axes: int | None = None) -> Array:
+    def batched(
+        self,
+        argument: str,
+        value: Array,
+        axes: int | None = None,
+        error: type[ArgumentError] = ArgumentError,
+    ) -> Array:
         """`value` with its batch axis; an unbatched array gets one of size 1."""
         n = self.axes if axes is None else axes
         if value.ndim == n + 2:
             return value
         if value.ndim != n + 1:
-            self.reject(
+            raise error(
+                self.function,
                 argument,
                 f"expected {n + 1} axes (unbatched) or {n + 2} axes (batched), "
                 f"got {value.ndim}: shape {value.shape}",
@@ -233,11 +248,11 @@ class Checker:
                 )
         return tuple([(p - e) // s + 1 for p, e, s in zip(padded, extents, stride, strict=True)])
 
-    def addressable(self, argument: str, padded: Sizes) -> None:
+    def addressable(self, argument: str, padded: Sizes, what: str = "input") -> None:
         if max(padded) > LARGEST or prod(padded) > LARGEST:
             self.reject(
                 argument,
-                f"expected a padded input of at most {LARGEST} elements, got {padded}",
+                f"expected a padded {what} of at most {LARGEST} elements, got {padded}",
             )
 
     def smaller(self, output_padding: Sizes, stride: Sizes, dilation: Sizes) -> None:

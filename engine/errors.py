@@ -32,4 +32,4 @@ class UnsupportedDtypeError(ArgumentTypeError, NotImplementedError):
 
 
 class UnsupportedPaddingError(ArgumentError, NotImplementedError):
-    """A form of padding for which a padding mode is not implemented, here or in torch."""
+    """An input or a form of padding for which no padding mode exists, here or in torch."""

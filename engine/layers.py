@@ -15,7 +15,7 @@ import numpy.typing as npt
 from . import compute
 from .arguments import convolution, convolved, for_weight, transposed, transposed_convolution
 from .checks import Checker
-from .errors import UnsupportedPaddingError
+from .errors import ArgumentError, UnsupportedPaddingError
 from .geometry import Array, Ints, Sizes
 from .padding import MODES, pad, sources, unpad
 from .parameters import IncompatibleKeys, drawn, loaded
@@ -83,7 +83,8 @@ class Layer:
                 f"expected {self.weight.dtype}, the dtype of the weight, got {x.dtype}; "
                 "convert it with astype",
             )
-        check.batched("input", x)
+        error = ArgumentError if self.padding_mode == "zeros" else UnsupportedPaddingError
+        check.batched("input", x, error=error)
         return x
 
     def state_dict(self) -> dict[str, Array]:
