@@ -6,12 +6,11 @@ This module and `checks` are where calls are rejected; nothing after them looks 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
 from .checks import Checker, Operand
-from .geometry import Array, Geometry, Sizes
+from .geometry import Array, Geometry, Pairs, Sizes
 
 # From the shapes of the input and the weight, and the options in torch's order, to the geometry
 # and the shape of the result.
@@ -42,19 +41,8 @@ def convolved(
         )
     y = check.positions(w.name, x.shape[2:], p, extents, s)
     check.not_empty(x)
-    geometry = Geometry(
-        batch=x.shape[0],
-        groups=g,
-        channels=w.shape[1],
-        filters=w.shape[0] // g,
-        input_size=x.shape[2:],
-        kernel_size=w.shape[2:],
-        stride=s,
-        padding=p,
-        dilation=d,
-        output_size=y,
-    )
-    return _bounded(geometry), geometry.output_shape
+    geometry = _geometry(x.shape[0], g, w.shape, x.shape[2:], s, p, d, y)
+    return geometry, geometry.output_shape
 
 
 def transposed(
@@ -84,26 +72,35 @@ def transposed(
         )
     check.smaller(op, s, d)
     check.not_empty(x)
-    geometry = Geometry(
-        batch=x.shape[0],
-        groups=g,
-        channels=w.shape[1],
-        filters=w.shape[0] // g,
-        input_size=_reached(check, x, check.extents(w.shape[2:], d), s, p, op),
-        kernel_size=w.shape[2:],
-        stride=s,
-        padding=tuple([(n, n) for n in p]),
-        dilation=d,
-        output_size=x.shape[2:],
-    )
-    return _bounded(geometry), geometry.input_shape
+    size = _reached(check, x, check.extents(w.shape[2:], d), s, p, op)
+    pairs = tuple([(n, n) for n in p])
+    geometry = _geometry(x.shape[0], g, w.shape, size, s, pairs, d, x.shape[2:])
+    return geometry, geometry.input_shape
 
 
-def _bounded(g: Geometry) -> Geometry:
-    """`g` without steps beyond the padded input: they are never taken, but overflow in memory."""
-    ends = [max(size, 1) for size in g.padded_size]
-    return replace(
-        g, stride=tuple(map(min, g.stride, ends)), dilation=tuple(map(min, g.dilation, ends))
+def _geometry(
+    batch: int,
+    groups: int,
+    weight: Sizes,
+    input_size: Sizes,
+    stride: Sizes,
+    padding: Pairs,
+    dilation: Sizes,
+    output_size: Sizes,
+) -> Geometry:
+    """The geometry; but steps beyond the padded input, never taken, would overflow in memory."""
+    ends = [max(x + lo + hi, 1) for x, (lo, hi) in zip(input_size, padding, strict=True)]
+    return Geometry(
+        batch=batch,
+        groups=groups,
+        channels=weight[1],
+        filters=weight[0] // groups,
+        input_size=input_size,
+        kernel_size=weight[2:],
+        stride=tuple(map(min, stride, ends)),
+        padding=padding,
+        dilation=tuple(map(min, dilation, ends)),
+        output_size=output_size,
     )
 
 
@@ -271,16 +268,5 @@ def _windows(
     d = check.pair("dilation", dilation, least=1)
     s = check.pair("stride", stride, least=1)
     p = tuple([(n, n) for n in check.pair("padding", padding, least=0)])
-    geometry = Geometry(
-        batch=batch,
-        groups=1,
-        channels=channels,
-        filters=0,
-        input_size=size,
-        kernel_size=k,
-        stride=s,
-        padding=p,
-        dilation=d,
-        output_size=check.positions(blame, size, p, check.extents(k, d), s),
-    )
-    return _bounded(geometry)
+    places = check.positions(blame, size, p, check.extents(k, d), s)
+    return _geometry(batch, 1, (0, channels, *k), size, s, p, d, places)

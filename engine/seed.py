@@ -47,6 +47,10 @@ class Conv2D:
         Each None until its method is called. Random elements are float64, uniform in [0, 1).
     """
 
+    input_img: Array | None = None
+    kernels: Array | None = None
+    output: Array | None = None
+
     def __init__(
         self,
         inp_n: int,
@@ -76,9 +80,6 @@ class Conv2D:
         self._check_sizes(check)
         self.verbose, self.debug = verbose, debug
         self._seeds = _seeds(check, seed)
-        self.input_img: Array | None = None
-        self.kernels: Array | None = None
-        self.output: Array | None = None
         self._tell("parameters", f"{sizes}, {self.stride=}, {self.dilation=}, {self.padding=}")
 
     def _check_sizes(self, check: Checker) -> None:

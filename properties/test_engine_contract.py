@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import torch
 
 import engine
+from engine import functional
 
 ARRAYS = {"x": (2, 4, 5, 6), "w": (6, 2, 3, 2), "b": (6,), "gy": (2, 6, 3, 5), "wt": (4, 3, 3, 2)}
 ARRAYS |= {"gyt": (2, 6, 7, 7), "columns": (2, 24, 15)}
@@ -227,3 +229,11 @@ def test_the_table_of_deviations_has_three_columns_throughout() -> None:
     table = [line for line in (engine.__doc__ or "").splitlines() if line.startswith("|")]
     assert len(table) > 10
     assert {line.count("|") for line in table} == {4}
+
+
+def test_the_examples_are_true() -> None:
+    result = doctest.testmod(
+        functional, extraglobs={"np": np}, optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert result.attempted > 1
+    assert result.failed == 0
