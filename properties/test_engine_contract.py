@@ -27,6 +27,8 @@ CALLS: list[tuple[str, Callable[..., Any], list[str]]] = [
     ("conv2d", partial(engine.conv2d, groups=2), ["x", "w", "b"]),
     ("padded", partial(engine.conv2d, groups=2, padding=1), ["x", "w", "b"]),
     ("conv_transpose2d", partial(engine.conv_transpose2d, groups=2), ["x", "wt", "b"]),
+    ("cropped", partial(engine.conv_transpose2d, groups=2, padding=1), ["x", "wt", "b"]),
+    ("pointwise", partial(engine.unfold, kernel_size=1), ["x"]),
     ("unfold", partial(engine.unfold, kernel_size=(3, 2)), ["x"]),
     ("fold", partial(engine.fold, output_size=(5, 6), kernel_size=(3, 2)), ["columns"]),
     ("conv2d_input", partial(engine.grad.conv2d_input, ARRAYS["x"], groups=2), ["w", "gy"]),
@@ -146,6 +148,26 @@ def test_threads_get_the_same_bits(call: Any, names: list[str]) -> None:
 def test_nan_and_infinity_pass_without_a_warning(call: Any, names: list[str]) -> None:
     arrays = [np.full(ARRAYS[name], np.inf, "f2") for name in names]
     assert not np.isfinite(call(*arrays)).any()
+
+
+@pytest.mark.parametrize("step", ["stride", "dilation"])
+@pytest.mark.parametrize("name", ["conv1d", "conv_transpose1d"])
+def test_a_step_that_is_never_taken_may_be_huge(name: str, step: str) -> None:
+    x, w = np.full((1, 1, 1), 2.0), np.full((1, 1, 1), 3.0)
+    assert getattr(engine, name)(x, w, **{step: 2**62}).tolist() == [[[6.0]]]
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_complex_gradients_are_autograds(kind: str) -> None:
+    x, w = (a + 1j * np.flip(a) for a in operands(["x", {"conv": "w"}.get(kind, "wt")]))
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, w)]
+    result = getattr(torch.nn.functional, f"{kind}2d")(*leaves, groups=2)
+    gy = result.detach().resolve_conj().numpy()
+    expected = torch.autograd.grad(result, leaves, torch.tensor(gy))
+    gx = getattr(engine.grad, f"{kind}2d_input")(x.shape, w, gy, groups=2)
+    gw = getattr(engine.grad, f"{kind}2d_weight")(x, w.shape, gy, groups=2)
+    np.testing.assert_array_equal(gx, expected[0].resolve_conj())
+    np.testing.assert_array_equal(gw, expected[1].resolve_conj())
 
 
 CONV = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}

@@ -23,11 +23,17 @@ LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
     ("Conv2d", (2, 4, (3, 2), (2, 1), (1, 0), (1, 2)), {}, (6, 7)),
     ("Conv2d", (4, 6, 3, 1, "valid", 1, 2, False), {}, (5, 4)),
     ("Conv3d", (2, 2, 2), {"groups": 2, "stride": 2}, (3, 4, 5)),
+    ("Conv2d", (2, 2, 2), {"padding": (1, 2), "padding_mode": "reflect"}, (3, 4)),
     ("ConvTranspose1d", (2, 4, 3), {"dilation": 3, "output_padding": 2}, (4,)),
     ("ConvTranspose2d", (4, 6, 3, (2, 3), 1, (1, 2), 2, False), {}, (3, 2)),
     ("ConvTranspose3d", (2, 2, 2), {"padding": 1}, (3, 4, 5)),
     *[
-        (f"Conv{axes}d", (2, 2, kernel), {"padding": padding, "padding_mode": mode}, (4,) * axes)
+        (
+            f"Conv{axes}d",
+            (2, 2, kernel),
+            {"padding": padding, "padding_mode": mode},
+            (4, 5, 6)[:axes],
+        )
         for axes, mode, (kernel, padding) in itertools.product(
             (1, 2, 3),
             ("zeros", "reflect", "replicate", "circular"),
