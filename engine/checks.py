@@ -98,7 +98,8 @@ class Checker:
     def pair(self, argument: str, value: object, least: int) -> Sizes:
         """As `integers`, but a tuple or list has one for each axis (kernel sizes, fold, unfold)."""
         if isinstance(value, (tuple, list)):
-            if len(value) != self.axes:
+            sizes = tuple([self.integer(argument, v) for v in value])
+            if len(sizes) != self.axes:
                 self.reject(argument, f"expected {self._pair_forms()}, got {value!r}")
         elif isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise ArgumentTypeError(

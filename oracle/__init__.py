@@ -10,6 +10,7 @@ absolute values, S, the scale of the rounding errors; on operands as they are, t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -30,45 +31,89 @@ def tensor(value: Any) -> Any:
     return torch.from_numpy(np.array(value, value.dtype.newbyteorder("="), order="C"))
 
 
-def _call(function: Any, *arguments: Any) -> Result:
-    result: Result = function(*map(tensor, arguments)).numpy()
-    return result
+def _on_arrays(function: Any) -> Any:
+    """`function` with arrays for tensors; every other argument reaches torch as it came."""
+
+    def call(*arguments: Any, **named: Any) -> Result:
+        named = {name: tensor(value) for name, value in named.items()}
+        result: Result = function(*map(tensor, arguments), **named).numpy()
+        return result
+
+    call.__name__ = function.__name__
+    call.__doc__ = f"torch.nn.functional.{function.__name__} on arrays."
+    return call
 
 
-def conv1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-) -> Result:
-    """torch.nn.functional.conv1d on arrays."""
-    return _call(F.conv1d, input, weight, bias, stride, padding, dilation, groups)
+conv1d, conv2d, conv3d = map(_on_arrays, (F.conv1d, F.conv2d, F.conv3d))
+conv_transpose1d = _on_arrays(F.conv_transpose1d)
+conv_transpose2d = _on_arrays(F.conv_transpose2d)
+conv_transpose3d = _on_arrays(F.conv_transpose3d)
+fold, unfold = _on_arrays(F.fold), _on_arrays(F.unfold)
 
 
-def conv2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-) -> Result:
-    """torch.nn.functional.conv2d on arrays."""
-    return _call(F.conv2d, input, weight, bias, stride, padding, dilation, groups)
+def gradients(
+    function: str, operands: Mapping[str, Any], arguments: Mapping[str, Any], grad_output: Any
+) -> dict[str, Result]:
+    """torch.autograd's gradients of a function with respect to each of its operands.
+
+    For complex numbers they are the conjugate ones, as torch defines them.
+    """
+    leaves = {k: tensor(v).requires_grad_() for k, v in operands.items() if v is not None}
+    return _backward(getattr(F, function)(**leaves, **arguments), leaves, grad_output)
 
 
-def conv3d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-) -> Result:
-    """torch.nn.functional.conv3d on arrays."""
-    return _call(F.conv3d, input, weight, bias, stride, padding, dilation, groups)
+def _backward(output: Any, leaves: Mapping[str, Any], grad_output: Any) -> dict[str, Result]:
+    found = torch.autograd.grad(output, list(leaves.values()), tensor(grad_output))
+    return {f"grad_{k}": v.numpy() for k, v in zip(leaves, found, strict=True)}
+
+
+class _Layer:
+    """A module of torch.nn on arrays, with `backward` beside it."""
+
+    module: Any
+
+    def __init__(self, *arguments: Any, dtype: Any = np.float32, **options: Any) -> None:
+        kind = getattr(torch.nn, type(self).__name__)
+        self._layer = kind(*arguments, dtype=DTYPES[np.dtype(dtype)], **options)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._layer.load_state_dict({k: tensor(v) for k, v in state.items()})
+
+    def __call__(self, input: Any, **options: Any) -> Result:
+        with torch.no_grad():
+            result: Result = self._layer(tensor(input), **options).numpy()
+        return result
+
+    def backward(self, input: Any, grad_output: Any, **options: Any) -> list[Result | None]:
+        """The gradients of input, weight and bias."""
+        x = tensor(input).requires_grad_()
+        leaves = {"input": x, **dict(self._layer.named_parameters())}
+        found = _backward(self._layer(x, **options), leaves, grad_output)
+        return [found.get(name) for name in ("grad_input", "grad_weight", "grad_bias")]
+
+
+DTYPES = {
+    np.dtype(np.float16): torch.float16,
+    np.dtype(np.float32): torch.float32,
+    np.dtype(np.float64): torch.float64,
+    np.dtype(np.complex64): torch.complex64,
+    np.dtype(np.complex128): torch.complex128,
+}
+
+
+class Conv1d(_Layer): ...
+
+
+class Conv2d(_Layer): ...
+
+
+class Conv3d(_Layer): ...
+
+
+class ConvTranspose1d(_Layer): ...
+
+
+class ConvTranspose2d(_Layer): ...
+
+
+class ConvTranspose3d(_Layer): ...

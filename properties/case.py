@@ -76,7 +76,7 @@ class Case:
                 positional = False
             else:
                 text = literal(self.operands[name])
-                optional = name not in row.operands[:2]
+                optional = name not in row.operands[: row.required]
                 parts.append(text if positional and not optional else f"{name}={text}")
         parts += [f"{k}={literal(self.arguments[k])}" for k in row.arguments if k in self.arguments]
         if self.data != "ones":

@@ -79,8 +79,8 @@ class Court:
 
     def against_torch(self, case: Case) -> Verdict:
         verdict = judging.judge(case, self.subject, self.oracle)
-        if verdict.ratio and self.tally.samples(case.op):
-            self.tally.add_torch(case.op, judging.own_ratio(case, self.oracle))
+        if any(verdict.ratios.values()) and self.tally.samples():
+            self.tally.add_torch(case.op, judging.own_ratios(case, self.oracle))
         return verdict
 
     def against_definition(self, case: Case) -> Verdict:

@@ -8,7 +8,7 @@ ones           1 everywhere: what a person reads most easily
 ramp           1, 2, 3, … in C order, starting over above R
 integers:SEED  uniform over -R … R (0 … R if unsigned): every sum exact in any order
 reals:SEED     a random significand times 2**-4 … 2**3
-special:SEED   small integers among inf, -inf, nan, zeros and subnormals (real floats only)
+special:SEED   zeros, small integers and subnormals with a few inf, -inf and nan (real floats only)
 wrap:SEED      integers over the dtype's whole range: exact modulo 2**bits
 =============  ===================================================================================
 
@@ -18,6 +18,7 @@ terms of the value or any gradient and p the accumulator's significand bits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from math import isqrt, prod
 from typing import Any
 
@@ -66,11 +67,13 @@ def widest(case: Case) -> int:
 
 
 def widest_range(k: int, dtype: str) -> int:
-    """The largest R with K·R² + R < 2**p, for complex with 4·K·R² + 2R < 2**p."""
-    limit = (1 << BITS[dtype]) - 1
+    """The largest R with K·R² + R < 2**p, for complex with 4·K·R² + 2R < 2**p.
+
+    float16 holds integers to 2**11 and overflows above 65504; neither is passed.
+    """
+    limit = 65504 if dtype == "float16" else (1 << BITS[dtype]) - 1
     a, b = (4 * k, 2) if dtype.startswith("complex") else (k, 1)
-    r = (isqrt(b * b + 4 * a * limit) - b) // (2 * a)
-    return min(r, 2**11) if dtype == "float16" else r
+    return (isqrt(b * b + 4 * a * limit) - b) // (2 * a)
 
 
 class Bits:
@@ -105,6 +108,8 @@ def _ramp(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
 def _integers(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
     if dtype.kind == "c":
         return _complex(_integers, n, dtype, r, bits)
+    if dtype.kind in "iu":  # they wrap exactly: never all zeros
+        r = max(1, r)
     if dtype.kind == "u":
         return bits.below(r + 1, n).astype(dtype)
     return (bits.below(2 * r + 1, n).astype(np.int64) - r).astype(dtype)
@@ -122,10 +127,14 @@ def _reals(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
 
 
 def _special(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
+    """Some three elements that are not finite, however many there are: more would hide the rest."""
     tiny = np.finfo(dtype).smallest_subnormal
-    menu = [1, 1, 2, -1, -3, 0, 0, 1, 2, 3, -2, -0.0, np.inf, -np.inf, np.nan, tiny, 5 * tiny]
-    chosen: Any = np.array(menu, dtype)[bits.below(len(menu), n).astype(np.intp)]
-    return chosen
+    menu: Any = np.array([1, 2, -1, 0, -3, 3, tiny, -2, -0.0, 1, 5 * tiny, 2, -1, 0], dtype)
+    chosen = bits.below(max(16, n), n).astype(np.intp)
+    values = menu[chosen % len(menu)]
+    for place, rare in enumerate((np.inf, -np.inf, np.nan)):
+        values[chosen == place] = rare
+    return values
 
 
 def _wrap(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
@@ -149,15 +158,26 @@ _RULES = {
 }
 
 
-def arrays(case: Case) -> dict[str, Any]:
-    """The operands of `case`: an ndarray for each `Operand`, every other value as it is."""
+@dataclass
+class Filled:
+    """The operands of a case, and the stream that goes on to fill the gradient of its result."""
+
+    operands: dict[str, Any]  # an ndarray for each `Operand`, every other value as it is
+    case: Case
+    range: int
+    bits: Bits
+
+    def grad_output(self, shape: tuple[int, ...]) -> Any:
+        """The gradient to propagate back, in the input's dtype and layout."""
+        x = self.case.operands["input"]
+        return fill(replace(x, shape=shape), self.case, self.range, self.bits)
+
+
+def arrays(case: Case) -> Filled:
+    """Fill the operands of `case`, in their order."""
     r = widest(case)
-    bits = stream(case)
-    return {k: fill(v, case, r, bits) for k, v in case.operands.items()}
-
-
-def stream(case: Case) -> Bits:
-    return Bits(int(case.data.partition(":")[2] or 0))
+    bits = Bits(int(case.data.partition(":")[2] or 0))
+    return Filled({k: fill(v, case, r, bits) for k, v in case.operands.items()}, case, r, bits)
 
 
 def fill(value: Any, case: Case, r: int, bits: Bits) -> Any:

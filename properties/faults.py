@@ -6,7 +6,7 @@ not always the one that torch's does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,16 +24,16 @@ class Fault:
     plant: Callable[[Choose, Case], Case]
 
 
-def spoil(choose: Choose, faults: Sequence[Fault], case: Case) -> Case:
-    """`case` with one of `faults` in it."""
-    fault = pick(choose, faults)
+def spoil(choose: Choose, case: Case) -> Case:
+    """`case` with one of its op's faults in it."""
+    fault = pick(choose, FAULTS[OPS[case.op].family])
     return replace(fault.plant(choose, batched(case)), blame=fault.blame)
 
 
 def batched(case: Case) -> Case:
     """`case` with at least one sample: an empty batch hides faults from torch."""
     x = case.operands["input"]
-    if len(x.shape) == OPS[case.op].axes + 2 and x.shape[0] == 0:
+    if x.shape[0] == 0:
         return with_operand(case, "input", replace(x, shape=(1, *x.shape[1:])))
     return case
 
@@ -59,12 +59,21 @@ def not_an_array(name: str) -> Callable[[Choose, Case], Case]:
     return lambda choose, case: with_operand(case, name, pick(choose, values))
 
 
+def rank(case: Case) -> int:
+    """The axes of a batched input."""
+    op = OPS[case.op]
+    return 3 if op.family == "fold" else op.axes + 2
+
+
 def wrong_rank(name: str) -> Callable[[Choose, Case], Case]:
     def plant(choose: Choose, case: Case) -> Case:
-        shape, n = case.operands[name].shape, OPS[case.op].axes
+        shape, n = case.operands[name].shape, rank(case)
+        wrong: list[tuple[int, ...]] = [(1,) * (n + 1), (1,) * (n - 2)]
         if name == "weight":
-            return reshaped(case, name, pick(choose, (shape[:-1], (*shape, 1), shape[:1], ())))
-        return reshaped(case, name, pick(choose, ((1,) * (n + 3), (1,) * n, ())))
+            wrong = [shape[:-1], (*shape, 1), shape[:1]]
+        # unfold and fold meet too low a rank with an IndexError of torch's own
+        wrong = wrong[:1] if "fold" in case.op else [*wrong, ()]
+        return reshaped(case, name, pick(choose, wrong))
 
     return plant
 
@@ -78,8 +87,7 @@ def other_dtype(name: str) -> Callable[[Choose, Case], Case]:
             case = reshaped(case, "weight", (*case.operands["weight"].shape[:2], *_ones(case)))
         x = case.operands["input"]
         others = [d for d in ("float32", "float64", "int64", "float16") if d != x.dtype]
-        weight = case.operands["weight"].shape
-        shape = weight[:1] if name == "bias" else weight
+        shape = (outputs(case),) if name == "bias" else case.operands["weight"].shape
         return with_operand(case, name, Operand(shape, pick(choose, others)))
 
     return plant
@@ -89,8 +97,14 @@ def _ones(case: Case) -> tuple[int, ...]:
     return (1,) * OPS[case.op].axes
 
 
+def outputs(case: Case) -> int:
+    """The channels of the result."""
+    weight, groups = case.operands["weight"].shape, int(case.arguments.get("groups", 1))
+    return int(weight[1] * groups if OPS[case.op].is_transposed else weight[0])
+
+
 def bias_shape(choose: Choose, case: Case) -> Case:
-    filters = case.operands["weight"].shape[0]
+    filters = outputs(case)
     shape = pick(choose, ((filters + 1,), (filters, 1), (), (0,)))
     return with_operand(case, "bias", Operand(shape, case.operands["input"].dtype))
 
@@ -192,27 +206,152 @@ def same_with_stride(choose: Choose, case: Case) -> Case:
     )
 
 
-FAULTS = (
+def empty_result(choose: Choose, case: Case) -> Case:
+    """Padding that leaves nothing of a transposed convolution's result."""
+    op, weight = OPS[case.op], case.operands["weight"].shape
+    plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
+    widest = max(
+        x + k for x, k in zip(case.operands["input"].shape[-op.axes :], weight[2:], strict=True)
+    )
+    return with_argument(plain, "padding", widest)
+
+
+def empty_transposed(choose: Choose, case: Case) -> Case:
+    """An empty spatial axis whose result would not be empty."""
+    op, shape = OPS[case.op], case.operands["input"].shape
+    plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
+    axis = len(shape) - 1 - choose(op.axes)
+    wide = reshaped(plain, "weight", (*case.operands["weight"].shape[:2], *(2,) * op.axes))
+    return reshaped(wide, "input", (*shape[:axis], 0, *shape[axis + 1 :]))
+
+
+def output_padding_too_large(choose: Choose, case: Case) -> Case:
+    op = OPS[case.op]
+    steps = [per_axis(case.arguments.get(k, 1), op.axes) for k in ("stride", "dilation")]
+    plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k != "output_size"})
+    return with_argument(plain, "output_padding", max(map(max, steps)) + choose(2))
+
+
+def output_size(choose: Choose, case: Case) -> Case:
+    """An output size of a wrong length, or out of reach."""
+    n = OPS[case.op].axes
+    plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
+    return with_argument(plain, "output_size", pick(choose, ((1,) * (n + 3), (), (99,) * n)))
+
+
+def mode_too_wide(choose: Choose, case: Case) -> Case:
+    """A border wider than what it is copied from."""
+    op = OPS[case.op]
+    plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
+    widest = max(case.operands["input"].shape[-op.axes :])
+    mode = with_argument(plain, "padding_mode", pick(choose, ("reflect", "circular")))
+    return with_argument(mode, "padding", widest + 1)
+
+
+def plainly(fault: Fault) -> Fault:
+    """`fault` without those arguments of a layer that would make errors of their own."""
+
+    def plant(choose: Choose, case: Case) -> Case:
+        given = dict(case.arguments)
+        if isinstance(given.get("padding"), str) or "padding_mode" in given:
+            given.pop("padding", None)
+        for name in ("padding_mode", "output_size"):
+            given.pop(name, None)
+        plain = replace(case, arguments=given)
+        kernel = (*case.operands["weight"].shape[:2], *_ones(case))
+        return fault.plant(choose, reshaped(plain, "weight", kernel))
+
+    return replace(fault, plant=plant)
+
+
+def columns(choose: Choose, case: Case) -> Case:
+    """As many columns as no window makes."""
+    shape = case.operands["input"].shape
+    return reshaped(case, "input", (*shape[:-1], shape[-1] + 1 + choose(2)))
+
+
+def column_height(choose: Choose, case: Case) -> Case:
+    """Columns that no whole number of kernels fills."""
+    shape = case.operands["input"].shape
+    with_kernel = with_argument(case, "kernel_size", (2, 2))
+    return reshaped(with_kernel, "input", (*shape[:-2], 4 * shape[-2] + 1 + choose(3), shape[-1]))
+
+
+def window_too_large(choose: Choose, case: Case) -> Case:
+    size = max(case.operands["input"].shape[-2:])
+    plain = replace(case, arguments={})
+    return with_argument(plain, "kernel_size", size + 1 + choose(2))
+
+
+_OPERANDS = (
     Fault("input is no array", "input", not_an_array("input")),
     Fault("input of a wrong rank", "input", wrong_rank("input")),
     Fault("channels that do not match", "input", channels),
-    Fault("an empty spatial axis", "input", empty_axis),
     Fault("weight is no array", "weight", not_an_array("weight")),
     Fault("weight of a wrong rank", "weight", wrong_rank("weight")),
     Fault("weight of another dtype", "weight", other_dtype("weight")),
     Fault("an empty kernel", "weight", empty_kernel),
-    Fault("no output channels", "weight", no_filters),
-    Fault("a kernel larger than the padded input", "weight", kernel_too_large),
+    Fault("no channels on the weight's axis 0", "weight", no_filters),
     Fault("bias is no array", "bias", not_an_array("bias")),
     Fault("bias of a wrong shape", "bias", bias_shape),
-    Fault("bias of another dtype", "bias", other_dtype("bias")),
-    *integers("stride", 1),
-    *integers("padding", 0),
-    *integers("dilation", 1),
-    Fault("an unknown padding", "padding", value("padding", "full", "SAME", "")),
-    Fault("'same' with a stride", "stride", same_with_stride),
+)
+_GROUPS = (
     Fault("groups too small", "groups", value("groups", 0, -1)),
     Fault("groups of a wrong type", "groups", value("groups", 1.0, None, True, "1", (1,))),
     Fault("groups beyond 64 bits", "groups", value("groups", 2**63, 2**70)),
     Fault("groups that divide no channels", "groups", no_divisor),
 )
+_STEPS = (*integers("stride", 1), *integers("padding", 0), *integers("dilation", 1))
+_PADDING = (
+    Fault("an unknown padding", "padding", value("padding", "full", "SAME", "")),
+    Fault("'same' with a stride", "stride", same_with_stride),
+)
+_BACK = (
+    *integers("output_padding", 0),
+    Fault("an output padding too large", "output_padding", output_padding_too_large),
+    Fault("padding that leaves nothing", "padding", empty_result),
+)
+
+FAULTS: dict[str, tuple[Fault, ...]] = {
+    "conv": (
+        *_OPERANDS,
+        Fault("an empty spatial axis", "input", empty_axis),
+        Fault("a kernel larger than the padded input", "weight", kernel_too_large),
+        Fault("bias of another dtype", "bias", other_dtype("bias")),
+        *(*_STEPS, *_PADDING, *_GROUPS),
+    ),
+    "conv_transpose": (
+        *_OPERANDS,
+        Fault("an empty spatial axis", "input", empty_transposed),
+        Fault("padding is a string", "padding", value("padding", "same", "valid", "full")),
+        *(*_STEPS, *_BACK, *_GROUPS),
+    ),
+    "Conv": (
+        Fault("input of a wrong rank", "input", wrong_rank("input")),
+        Fault("channels that do not match", "input", channels),
+        *map(plainly, (*_STEPS, *_PADDING)),
+        Fault("groups too small", "groups", value("groups", 0, -1)),
+        Fault("an unknown mode", "padding_mode", value("padding_mode", "mirror", "constant", None)),
+        Fault("a border wider than the input", "padding", mode_too_wide),
+    ),
+    "ConvTranspose": (
+        plainly(Fault("input of a wrong rank", "input", wrong_rank("input"))),
+        Fault("channels that do not match", "input", channels),
+        *map(plainly, (*_STEPS, *_BACK)),
+        Fault("groups too small", "groups", value("groups", 0, -1)),
+        Fault("an output size out of reach", "output_size", output_size),
+    ),
+    "unfold": (
+        Fault("input is no array", "input", not_an_array("input")),
+        Fault("input of a wrong rank", "input", wrong_rank("input")),
+        *(*integers("kernel_size", 1), *_STEPS),
+        Fault("a window larger than the input", "kernel_size", window_too_large),
+    ),
+    "fold": (
+        Fault("input is no array", "input", not_an_array("input")),
+        Fault("input of a wrong rank", "input", wrong_rank("input")),
+        *(*integers("kernel_size", 1), *_STEPS),
+        Fault("columns that no window makes", "input", columns),
+        Fault("columns of a wrong height", "input", column_height),
+    ),
+}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .case import Case, Operand
 from .data import arrays, dtype_of
-from .ops import OPS, terms_by_result
+from .ops import OPS, OUTPUT, terms_by_result
 from .outcome import Outcome
 from .subject import Subject
 from .tolerance import bound, excess, is_exact
@@ -39,7 +41,14 @@ class ValueMismatch(Mismatch): ...
 
 
 class MarginalValueMismatch(Mismatch):
-    """A value beyond its bound, but by no more than ten times."""
+    """A value beyond its bound, but by no more than `MARGIN` times."""
+
+
+class GradientMismatch(Mismatch): ...
+
+
+class MarginalGradientMismatch(Mismatch):
+    """A gradient beyond its bound, but by no more than `MARGIN` times."""
 
 
 class AcceptedInvalid(Mismatch): ...
@@ -80,9 +89,10 @@ class Verdict:
     """What a case that did not fail showed."""
 
     status: str  # agreed, rejected, failed, not claimed, or not judged
-    ratio: float = 0.0  # worst error ÷ bound
+    ratios: Mapping[str, float] = field(default_factory=dict)  # worst error ÷ bound per result
 
 
+MARGIN = 10
 REJECTIONS = (TypeError, ValueError, RuntimeError)
 
 
@@ -93,54 +103,77 @@ def widen(value: Any) -> Any:
     return value.astype({"f": np.float64, "c": np.complex128}.get(value.dtype.kind, np.int64))
 
 
-def reference(case: Case, operands: dict[str, Any], trusted: Subject) -> Outcome:
-    """What the trusted engine does, in a dtype in which its rounding does not matter.
+@dataclass
+class Trial:
+    """One case before the judge: its arrays, and what the trusted engine makes of them."""
+
+    case: Case
+    subject: Subject
+    trusted: Subject
+    operands: dict[str, Any]
+    gy: Any  # the gradient of the output, or None where there are no gradients
+    expected: Outcome
+
+    @cached_property
+    def scales(self) -> dict[str, Any]:
+        """S of each result: the same call on absolute values."""
+        positive = {k: np.abs(widen(v)) if _is_array(v) else v for k, v in self.operands.items()}
+        gy = None if self.gy is None else np.abs(widen(self.gy))
+        with np.errstate(all="ignore"):
+            return self.trusted.results(self.case, positive, gy)
+
+    @cached_property
+    def terms(self) -> dict[str, int]:
+        shapes = {k: v.shape for k, v in self.operands.items() if _is_array(v)}
+        return terms_by_result(OPS[self.case.op], shapes, self.case.arguments)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def opened(case: Case, subject: Subject, trusted: Subject) -> Trial:
+    """Fill the arrays of `case`, and ask the trusted engine in a dtype in which its rounding
+    does not matter.
 
     Arrays of unlike dtypes stay as they are: whether they may meet is the question then.
     """
-    dtypes = {v.dtype.newbyteorder("=") for v in operands.values() if isinstance(v, np.ndarray)}
+    filled = arrays(case)
+    operands, gys = filled.operands, []
+
+    def wide_gy(shape: tuple[int, ...]) -> Any:
+        gys.append(filled.grad_output(shape))
+        return widen(gys[0])
+
+    dtypes = {v.dtype.newbyteorder("=") for v in operands.values() if _is_array(v)}
     wide = operands if len(dtypes) > 1 else {k: widen(v) for k, v in operands.items()}
+    differentiable = OPS[case.op].has_gradients and all(d.kind in "fc" for d in dtypes)
     try:
-        return Outcome(trusted.results(case, wide))
+        expected = Outcome(trusted.results(case, wide, wide_gy if differentiable else None))
     except Exception as error:  # noqa: BLE001 - a rejection is an answer
-        return Outcome(error=error)
-
-
-def magnitudes(case: Case, operands: dict[str, Any], trusted: Subject) -> dict[str, Any]:
-    """S: the same call on absolute values, the scale of all rounding errors."""
-    positive = {
-        k: np.abs(widen(v)) if isinstance(v, np.ndarray) else v for k, v in operands.items()
-    }
-    return trusted.results(case, positive)
+        expected = Outcome(error=error)
+    return Trial(case, subject, trusted, operands, next(iter(gys), None), expected)
 
 
 def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
     """The verdict on `case`, or a `Mismatch`."""
-    operands = arrays(case)
-    expected = reference(case, operands, trusted)
-    got = subject.call(case, operands)
+    trial = opened(case, subject, trusted)
+    got = subject.call(case, trial.operands, trial.gy)
     if got.hung:
         raise EngineHang(case, subject, "did not return")
     if got.not_claimed and not subject.own:
         return Verdict("not claimed")
-    if expected.error is not None:
-        return _judge_rejection(case, subject, expected.error, got)
+    if trial.expected.error is not None:
+        return _judge_rejection(case, subject, trial.expected.error, got)
     if got.error is not None:
         kind = RejectedValid if isinstance(got.error, REJECTIONS) else EngineCrash
-        raise kind(
-            case,
-            subject,
-            f"raised on a call that {trusted.spec} accepts",
-            ("raised", _told(got.error)),
-        )
+        headline = f"raised on a call that {trusted.spec} accepts"
+        raise kind(case, subject, headline, ("raised", _told(got.error)))
     _judge_conduct(case, subject, got)
-    ratios = [
-        _judge_value(case, subject, trusted, operands, name, y, expected.values[name])
-        for name, y in got.values.items()
-    ]
+    ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
     if got.unstable:
         raise NotRepeatable(case, subject, got.unstable)
-    return Verdict("agreed", max(ratios))
+    return Verdict("agreed", ratios)
 
 
 def _judge_rejection(case: Case, subject: Subject, error: Exception, got: Outcome) -> Verdict:
@@ -184,26 +217,19 @@ def _judge_conduct(case: Case, subject: Subject, got: Outcome) -> None:
         )
 
 
-def _judge_value(
-    case: Case,
-    subject: Subject,
-    trusted: Subject,
-    operands: dict[str, Any],
-    name: str,
-    y: Any,
-    y64: Any,
-) -> float:
+def _judge_value(trial: Trial, name: str, y: Any) -> float:
     """The worst error ÷ bound of one result, at most 1."""
+    case, subject, y64 = trial.case, trial.subject, trial.expected.values[name]
     dtype = np.dtype(dtype_of(case))
     sides = (
         ("engine", f"{name} {getattr(y, 'dtype', type(y).__name__)} {np.shape(y)}"),
-        (trusted.spec, f"{name} {dtype} {y64.shape}"),
+        (trial.trusted.spec, f"{name} {dtype} {y64.shape}"),
     )
     if np.shape(y) != y64.shape:
         raise ShapeMismatch(case, subject, f"{name} has another shape", *sides)
-    if not isinstance(y, np.ndarray) or y.dtype != dtype:
+    if not _is_array(y) or y.dtype != dtype:
         raise DtypeMismatch(case, subject, f"{name} has another type", *sides)
-    if is_exact(case, subject.accumulator(dtype.name)):
+    if is_exact(case, trial.terms[name], subject.accumulator(dtype.name)):
         with np.errstate(over="ignore"):
             exact = y64.astype(dtype)
         if np.array_equal(y, exact):
@@ -211,46 +237,48 @@ def _judge_value(
         ratio = np.where((y == exact) | (np.isnan(y) & np.isnan(exact)), 0.0, np.inf)
         allowed = np.zeros(y.shape)
     else:
-        ratio, allowed = ratios(case, subject, trusted, operands, name, y, y64)
-        if not (ratio > 1).any():
-            return float(ratio.max(initial=0.0))
-    raise _value_mismatch(case, subject, name, sides, (y, y64, ratio, allowed))
+        ratio, allowed = _ratios(trial, name, y)
+    if not (ratio > 1).any():
+        return float(ratio.max(initial=0.0))
+    raise _value_mismatch(trial, name, sides, (y, y64, ratio, allowed))
 
 
-def ratios(
-    case: Case,
-    subject: Subject,
-    trusted: Subject,
-    operands: dict[str, Any],
-    name: str,
-    y: Any,
-    y64: Any,
-) -> tuple[Any, Any]:
+def _ratios(trial: Trial, name: str, y: Any) -> tuple[Any, Any]:
     """error ÷ bound and the bound, per element."""
-    dtype = dtype_of(case)
-    accumulator = subject.accumulator(dtype)
-    shapes = {k: v.shape for k, v in operands.items() if isinstance(v, np.ndarray)}
-    k = terms_by_result(OPS[case.op], shapes, case.arguments)[name]
+    dtype = dtype_of(trial.case)
+    accumulator = trial.subject.accumulator(dtype)
+    scale, y64 = trial.scales[name], trial.expected.values[name]
     with np.errstate(all="ignore"):
-        scale = magnitudes(case, operands, trusted)[name]
-        allowed = bound(k, dtype, accumulator, y64, scale)
+        allowed = bound(trial.terms[name], dtype, accumulator, y64, scale)
         return excess(widen(y), y64, allowed, scale, dtype, accumulator), allowed
 
 
+def own_ratios(case: Case, trusted: Subject) -> dict[str, float]:
+    """The trusted engine's own worst error ÷ bound in the case's dtype, by the same measure."""
+    trial = opened(case, trusted, trusted)
+    try:
+        got = trusted.results(case, trial.operands, trial.gy)
+    except NotImplementedError:
+        return {}
+    return {name: float(_ratios(trial, name, y)[0].max(initial=0.0)) for name, y in got.items()}
+
+
 def _value_mismatch(
-    case: Case, subject: Subject, name: str, sides: Any, found: tuple[Any, Any, Any, Any]
+    trial: Trial, name: str, sides: Any, found: tuple[Any, Any, Any, Any]
 ) -> Mismatch:
     y, y64, ratio, allowed = found
     worst = np.unravel_index(np.argmax(ratio), ratio.shape)
     factor = float(ratio[worst])
-    kind = MarginalValueMismatch if factor <= 10 else ValueMismatch
     how = (
         f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "where it must be exact"
     )
     error = np.abs(widen(y)[worst] - y64[worst])
-    return kind(
-        case,
-        subject,
+    kinds = (ValueMismatch, MarginalValueMismatch)
+    if name != OUTPUT:
+        kinds = (GradientMismatch, MarginalGradientMismatch)
+    return kinds[factor <= MARGIN](
+        trial.case,
+        trial.subject,
         f"{name} is wrong {how}",
         *sides,
         ("differs", f"{int((ratio > 1).sum())} of {ratio.size} elements"),
@@ -266,18 +294,4 @@ def operand_summary(case: Case) -> str:
     """Shapes and dtypes of all operands, for the failure block."""
     return ", ".join(
         f"{k} {v.dtype} {v.shape}" for k, v in case.operands.items() if isinstance(v, Operand)
-    )
-
-
-def own_ratio(case: Case, trusted: Subject) -> float:
-    """torch's own worst error ÷ bound in the case's dtype, by the same measure."""
-    operands = arrays(case)
-    try:
-        got = trusted.results(case, operands)
-    except NotImplementedError:
-        return 0.0
-    expected = reference(case, operands, trusted).values
-    return max(
-        float(ratios(case, trusted, trusted, operands, name, y, expected[name])[0].max(initial=0.0))
-        for name, y in got.items()
     )

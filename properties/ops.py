@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 Sizes = tuple[int, ...]
+Shapes = Mapping[str, Sizes]
+Terms = dict[str, int]
+
+OUTPUT = "output"
+GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
+
+# Whether negated operands (all but the weight) negate a result, exactly, in any order of summation.
+ODD = {"output": True, "grad_input": True, "grad_weight": False, "grad_bias": True}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Op:
     """One operation under torch's name."""
 
     name: str
+    family: str
     axes: int
     operands: tuple[str, ...]
-    arguments: Mapping[str, Any]  # in torch's order, with torch's defaults
+    required: int  # so many of the operands must be given, and stand first
+    arguments: Mapping[str, Any]  # in torch's order, with torch's defaults; None: it has none
     letters: Mapping[str, tuple[str, ...]]  # each operand's sizes: G groups, X input, K kernel
+    terms: Callable[[Op, Shapes, Mapping[str, Any]], Terms]  # K of each result of a valid call
+    kinds: str = "fciu"  # of dtypes
+    is_layer: bool = False
+    has_gradients: bool = True
 
-    # Negating these negates the result exactly, whatever the order of summation.
-    odd_in: tuple[str, ...] = ("input", "bias")
-
-
-def conv(axes: int) -> Op:
-    return Op(
-        f"conv{axes}d",
-        axes,
-        ("input", "weight", "bias"),
-        {"stride": 1, "padding": 0, "dilation": 1, "groups": 1},
-        {"input": ("N", "GC", "X"), "weight": ("GO", "C", "K"), "bias": ("GO",)},
-    )
-
-
-OPS = {op.name: op for op in (conv(1), conv(2), conv(3))}
+    @property
+    def is_transposed(self) -> bool:
+        return "output_padding" in self.arguments
 
 
 def per_axis(value: Any, axes: int) -> Sizes:
@@ -43,11 +45,120 @@ def per_axis(value: Any, axes: int) -> Sizes:
     return tuple(int(v) for v in (values * axes if len(values) == 1 else values))
 
 
-def terms(op: Op, shapes: Mapping[str, Sizes], arguments: Mapping[str, Any]) -> int:
-    """K: the largest number of products summed into one element of the value or of a gradient.
+def border(op: Op, kernel: Sizes, given: Mapping[str, Any]) -> tuple[Sizes, Sizes]:
+    """The elements before and after each axis that padding adds."""
+    padding = given["padding"]
+    if padding == "same":
+        dilation = per_axis(given["dilation"], op.axes)
+        total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+    both = per_axis(0 if padding == "valid" else padding, op.axes)
+    return both, both
 
-    Only this sets the range of the data, so that one draw is exact for all of them. A case that
-    is no valid call has no K; it gets 1.
+
+def positions(op: Op, size: Sizes, kernel: Sizes, given: Mapping[str, Any]) -> Sizes:
+    """The places of the window per axis."""
+    before, after = border(op, kernel, given)
+    stride, dilation = (per_axis(given[k], op.axes) for k in ("stride", "dilation"))
+    axes = zip(size, kernel, before, after, stride, dilation, strict=True)
+    return tuple((x + lo + hi - d * (k - 1) - 1) // s + 1 for x, k, lo, hi, s, d in axes)
+
+
+def _conv_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
+    x, w = shapes["input"], shapes["weight"]
+    batch = x[0] if len(x) == op.axes + 2 else 1
+    taps, size = prod(w[2:]), x[-op.axes :]
+    places = batch * prod(positions(op, size, w[2:], given))
+    filters = w[0] // int(given["groups"])
+    copies = 1
+    if given.get("padding_mode", "zeros") != "zeros":  # the border repeats what it copies
+        before, after = border(op, w[2:], given)
+        copies = prod(1 + lo + hi for lo, hi in zip(before, after, strict=True))
+    return {
+        "output": w[1] * taps,
+        "grad_input": filters * taps * copies,
+        "grad_weight": places,
+        "grad_bias": places,
+    }
+
+
+def _transpose_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
+    x, w = shapes["input"], shapes["weight"]
+    batch = x[0] if len(x) == op.axes + 2 else 1
+    return {
+        "output": w[0] // int(given["groups"]) * prod(w[2:]),
+        "grad_input": w[1] * prod(w[2:]),
+        "grad_weight": batch * prod(x[-op.axes :]),
+        "grad_bias": batch * prod(_transposed_size(op, x[-op.axes :], w[2:], given)),
+    }
+
+
+def _transposed_size(op: Op, size: Sizes, kernel: Sizes, given: Mapping[str, Any]) -> Sizes:
+    if given.get("output_size"):
+        return tuple(given["output_size"][-op.axes :])
+    names = ("stride", "padding", "output_padding", "dilation")
+    steps = [per_axis(given[k], op.axes) for k in names]
+    axes = zip(size, kernel, *steps, strict=True)
+    return tuple((x - 1) * s - 2 * p + d * (k - 1) + e + 1 for x, k, s, p, e, d in axes)
+
+
+def _fold_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
+    return {"output": prod(per_axis(given["kernel_size"], 2))}
+
+
+def _unfold_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
+    return {"output": 0}  # nothing is added
+
+
+_CONV = {"input": ("N", "GC", "X"), "weight": ("GO", "C", "K"), "bias": ("GO",)}
+_TRANSPOSED = {"input": ("N", "GC", "X"), "weight": ("GC", "O", "K"), "bias": ("GO",)}
+_STEPS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+_BACK = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+_WINDOWS = {"kernel_size": None, "dilation": 1, "padding": 0, "stride": 1}
+_OPERANDS = ("input", "weight", "bias")
+
+
+def _rows(n: int) -> list[Op]:
+    layer: dict[str, Any] = {"kinds": "fc", "is_layer": True}
+    modes = {**_STEPS, "padding_mode": "zeros"}
+    sized = {**_BACK, "output_size": None}
+    back = f"conv_transpose{n}d"
+    return [
+        Op(f"conv{n}d", "conv", n, _OPERANDS, 2, _STEPS, _CONV, _conv_terms),
+        Op(back, "conv_transpose", n, _OPERANDS, 2, _BACK, _TRANSPOSED, _transpose_terms),
+        Op(f"Conv{n}d", "Conv", n, _OPERANDS, 2, modes, _CONV, _conv_terms, **layer),
+        Op(
+            f"ConvTranspose{n}d",
+            *("ConvTranspose", n, _OPERANDS, 2, sized, _TRANSPOSED, _transpose_terms),
+            **layer,
+        ),
+    ]
+
+
+def _windows(name: str, arguments: Mapping[str, Any], terms: Any) -> Op:
+    letters = {"input": ("N", "C", "X")}
+    return Op(name, name, 2, ("input",), 1, arguments, letters, terms, "fc", has_gradients=False)
+
+
+OPS = {
+    op.name: op
+    for op in [
+        *sorted((row for n in (1, 2, 3) for row in _rows(n)), key=lambda op: op.is_layer),
+        _windows("unfold", _WINDOWS, _unfold_terms),
+        _windows("fold", {"output_size": None, **_WINDOWS}, _fold_terms),
+    ]
+}
+
+
+def terms_by_result(op: Op, shapes: Shapes, arguments: Mapping[str, Any]) -> Terms:
+    """K: the number of products summed into one element of each result of a valid call."""
+    return op.terms(op, shapes, {**op.arguments, **arguments})
+
+
+def terms(op: Op, shapes: Shapes, arguments: Mapping[str, Any]) -> int:
+    """The largest K of the value and the gradients: it sets the range of the data.
+
+    A case that is no valid call has none; it gets 1.
     """
     try:
         return max(1, *terms_by_result(op, shapes, arguments).values())
@@ -55,38 +166,6 @@ def terms(op: Op, shapes: Mapping[str, Sizes], arguments: Mapping[str, Any]) -> 
         return 1
 
 
-def terms_by_result(
-    op: Op, shapes: Mapping[str, Sizes], arguments: Mapping[str, Any]
-) -> dict[str, int]:
-    """K of each result of a valid call."""
-    given = {**op.arguments, **arguments}
-    x, w = shapes["input"], shapes["weight"]
-    batch = x[0] if len(x) == op.axes + 2 else 1
-    filters = w[0] // int(given["groups"])
-    taps = prod(w[2:])
-    places = prod(output_size(op, shapes, arguments))
-    return {
-        "output": w[1] * taps,
-        "grad_input": filters * taps,
-        "grad_weight": batch * places,
-        "grad_bias": batch * places,
-    }
-
-
-def output_size(op: Op, shapes: Mapping[str, Sizes], arguments: Mapping[str, Any]) -> Sizes:
-    """The spatial size of a convolution's result."""
-    given = {**op.arguments, **arguments}
-    size, kernel = shapes["input"][-op.axes :], shapes["weight"][2:]
-    stride = per_axis(given["stride"], op.axes)
-    if given["padding"] == "same":
-        return size
-    padding = per_axis(0 if given["padding"] == "valid" else given["padding"], op.axes)
-    dilation = per_axis(given["dilation"], op.axes)
-    axes = zip(size, kernel, stride, padding, dilation, strict=True)
-    return tuple((x + 2 * p - d * (k - 1) - 1) // s + 1 for x, k, s, p, d in axes)
-
-
 def work(op: Op, operands: Mapping[str, Any]) -> int:
     """An upper bound on the multiply-adds of one call: every tap at every element."""
-    sizes = [prod(getattr(v, "shape", ())) for v in operands.values()]
-    return sizes[0] * sizes[1] if len(sizes) > 1 else sizes[0]
+    return prod(prod(getattr(v, "shape", ())) for k, v in operands.items() if k != "bias")

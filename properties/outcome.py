@@ -13,7 +13,7 @@ import numpy as np
 class Outcome:
     """What one engine did with one case."""
 
-    values: Mapping[str, Any] = field(default_factory=dict)  # result name -> ndarray
+    values: Mapping[str, Any] = field(default_factory=dict)  # output and gradients, by name
     error: Exception | None = None
     hung: bool = False
     modified: tuple[str, ...] = ()  # operands that the call wrote to

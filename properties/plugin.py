@@ -126,7 +126,7 @@ def _read_cases(text: str) -> list[Case]:
 def read_lines(path: Path) -> list[str]:
     """The lines of a file of cases, without blank lines and # comments."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
 
 
 def _chosen(
@@ -223,6 +223,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if SELFTEST in item.path.parents:
             item.add_marker("selftest")
+    named = config.option.markexpr or any("selftest" in argument for argument in config.args)
+    if not named:
+        items[:] = [item for item in items if not item.get_closest_marker("selftest")]
     kept = [item for item in items if _is_asked_for(harness, item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = sorted(

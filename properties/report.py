@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from .judge import Mismatch, operand_summary
+from .ops import GRADIENTS, OPS, OUTPUT
 from .subject import OWN
 from .tally import Row, Tally
 
@@ -50,20 +51,27 @@ def versions() -> str:
     return ", ".join(found)
 
 
-HEADINGS = ("op", "checked", "rejected", "not claimed", "error ÷ bound", "torch's", "cases/s")
+RESULTS = (OUTPUT, *GRADIENTS)
 
 
 def summary(tally: Tally) -> Iterable[str]:
-    """One line per op: what was checked and how near to its bound the engine came."""
-    yield "{:<18}{:>10}{:>10}{:>13}{:>15}{:>9}{:>9}".format(*HEADINGS)
-    for op, row in sorted(tally.rows.items()):
-        yield _line(op, row)
+    """One line per op: what was checked, and the worst error ÷ bound of the engine and torch."""
+    titles = "".join(f"{name:>15}" for name in RESULTS)
+    yield f"{'op':<18}{'checked':>9}{'rejected':>9}{'not claimed':>12}{'cases/s':>9}{titles}"
+    for op in OPS:
+        if row := tally.rows.get(op):
+            yield _line(op, row)
+    yield "output and gradients: worst error ÷ bound of the engine | of torch in the same dtype"
 
 
 def _line(op: str, row: Row) -> str:
     share = row.rejected / row.checked if row.checked else 0.0
     rate = row.checked / row.seconds if row.seconds else 0.0
-    return (
-        f"{op:<18}{row.checked:>10,}{share:>10.1%}{row.not_claimed:>13,}"
-        f"{row.worst:>15.3f}{row.worst_torch:>9.3f}{rate:>9,.0f}"
-    )
+    worst = "".join(f"{_pair(row, name):>15}" for name in RESULTS)
+    return f"{op:<18}{row.checked:>9,}{share:>9.1%}{row.not_claimed:>12,}{rate:>9,.0f}{worst}"
+
+
+def _pair(row: Row, name: str) -> str:
+    if name not in row.worst:
+        return "-"
+    return f"{row.worst[name]:.2f} | {row.worst_torch.get(name, 0.0):.2f}"

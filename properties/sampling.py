@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from .case import DTYPES, Case
-from .faults import FAULTS, spoil
+from .faults import spoil
 from .ops import OPS
 from .space import Choose, build, weighted
 
@@ -26,7 +26,7 @@ def invalid_cases(
     """Endless cases with one fault each."""
     choose, menu = _choosing(seed), weighted(dtypes)
     while True:
-        yield spoil(choose, FAULTS, build(choose, ops, menu))
+        yield spoil(choose, build(choose, ops, menu))
 
 
 def _choosing(seed: int) -> Choose:

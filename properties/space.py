@@ -10,12 +10,15 @@ is drawn in vain, and the formula that an engine uses is not repeated here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from math import prod
 from typing import Any, TypeVar
 
 import numpy as np
 
 from .case import DTYPES, LAYOUTS, Case, Operand
-from .data import BITS, widest_range
+from .data import widest_range
 from .ops import OPS, Op, terms
 
 Choose = Callable[[int], int]
@@ -25,6 +28,7 @@ T = TypeVar("T")
 TAPS = {1: 7, 2: 5, 3: 3}
 PLACES = {1: 6, 2: 4, 3: 3}
 CHANNELS = {1: (1, 2, 3, 11), 2: (1, 2, 3, 5), 3: (1, 2, 3)}
+MODES = ("zeros", "reflect", "replicate", "circular")
 BATCH: tuple[int | None, ...] = (1, 2, 3, 1, 2, 0, None)  # None: unbatched
 WEIGHTS = {"float32": 6, "float64": 3, "float16": 2, "complex64": 1, "complex128": 1, "int64": 1}
 
@@ -41,51 +45,149 @@ def weighted(dtypes: Sequence[str]) -> tuple[str, ...]:
 def build(choose: Choose, ops: Sequence[str], dtypes: Sequence[str]) -> Case:
     """A valid case of one of `ops` over one of `dtypes` (a menu as `weighted` makes it)."""
     op = OPS[pick(choose, ops)]
-    dtype = pick(choose, dtypes)
-    shapes, arguments = _conv(choose, op)
+    dtype = pick(choose, drawable(op, tuple(dtypes)))
+    shapes, arguments = _BUILDERS[op.family](choose, op)
+    given = {k: v for k, v in arguments.items() if v != op.arguments[k] or type(v) is np.int64}
     operands = _operands(choose, op, shapes, dtype)
-    return Case(op.name, operands, arguments, _data(choose, op, shapes, arguments, dtype))
+    return Case(op.name, operands, given, _data(choose, op, shapes, given, dtype))
 
 
-def _conv(choose: Choose, op: Op) -> tuple[dict[str, tuple[int, ...]], dict[str, Any]]:
-    """The operands' shapes, and the arguments that are not torch's default."""
-    n = op.axes
-    groups = pick(choose, (1, 1, 2, 3, 4))
-    channels = pick(choose, CHANNELS[n])
-    filters = pick(choose, (1, 2, 3))
-    batch = pick(choose, BATCH)
-    mode = pick(choose, ("", "", "", "", "same", "valid"))
-    axes = [_same_axis(choose, n) if mode == "same" else _axis(choose, n, mode) for _ in range(n)]
-    size, kernel, stride, padding, dilation = zip(*axes, strict=True)
-    shapes = {
-        "input": (*(() if batch is None else (batch,)), groups * channels, *size),
-        "weight": (groups * filters, channels, *kernel),
-    }
-    if choose(2):
-        shapes["bias"] = (groups * filters,)
-    form = pick(choose, FORMS)
-    given = {"stride": form(stride), "padding": mode or form(padding), "dilation": form(dilation)}
-    if groups > 1:
-        given["groups"] = np.int64(groups) if form is numpy_integers else groups
-    return shapes, {k: v for k, v in given.items() if v != op.arguments[k] or type(v) is not int}
+@cache
+def drawable(op: Op, dtypes: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `dtypes` that `op` takes."""
+    return tuple(d for d in dtypes if np.dtype(d).kind in op.kinds)
 
 
-def _axis(choose: Choose, axes: int, mode: str) -> tuple[int, int, int, int, int]:
-    """(size, taps, stride, padding, dilation) of one axis, from what the window visits."""
-    taps = 1 + choose(TAPS[axes])
+Built = tuple[dict[str, tuple[int, ...]], dict[str, Any]]  # the operands' shapes, the arguments
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis, made from what the window visits: `places` positions and a `rest` beyond."""
+
+    taps: int
+    stride: int
+    dilation: int
+    places: int
+    rest: int
+    padding: int
+
+    @property
+    def size(self) -> int:
+        """What the window visits, less the padding."""
+        reach = (self.places - 1) * self.stride + (self.taps - 1) * self.dilation + 1
+        return reach + self.rest - 2 * self.padding
+
+
+def _axis(choose: Choose, op: Op, padding: bool = True, mode: str = "zeros") -> Axis:
+    taps = 1 + choose(TAPS[op.axes])
     stride = 1 + choose(3)
     dilation = 1 + choose(3)
-    places = 1 + choose(PLACES[axes])
-    rest = choose(stride)  # elements beyond the last window: 0 is the exact fit
-    room = (places - 1) * stride + (taps - 1) * dilation + 1 + rest
-    padding = 0 if mode else choose(min((room - 1) // 2, 4) + 1)
-    return room - 2 * padding, taps, stride, padding, dilation
+    places = 1 + choose(PLACES[op.axes])
+    # 0 is the exact fit; an output padding may reach up to the larger of stride and dilation
+    rest = choose(max(stride, dilation) if op.is_transposed else stride)
+    bare = Axis(taps, stride, dilation, places, rest, 0)
+    most = {"reflect": (bare.size - 1) // 3, "circular": bare.size // 3}
+    limit = min(most.get(mode, 4), (bare.size - 1) // 2, 4) if padding else 0
+    return replace(bare, padding=choose(limit + 1))
 
 
-def _same_axis(choose: Choose, axes: int) -> tuple[int, int, int, int, int]:
-    """As many choices as `_axis` makes at the least, lest 'same' look simpler to a shrinker."""
-    taps, dilation = 1 + choose(TAPS[axes]), 1 + choose(3)
-    return 1 + choose(PLACES[axes]) + choose(3), taps, 1, 0, dilation
+def _same_axis(choose: Choose, op: Op, padding: bool = True, mode: str = "zeros") -> Axis:
+    """An axis of any size at stride 1.
+
+    As many choices as `_axis` makes at the least, lest 'same' look simpler to a shrinker.
+    """
+    taps, dilation = 1 + choose(TAPS[op.axes]), 1 + choose(3)
+    size = 1 + choose(PLACES[op.axes]) + choose(3)
+    if mode != "zeros":  # the border is a copy of the input: it must not be wider
+        size += (taps - 1) * dilation - (taps - 1) * dilation // 2
+    return Axis(taps, 1, dilation, size - (taps - 1) * dilation, 0, 0)
+
+
+def _spread(axes: Sequence[Axis], form: Any, *names: str) -> dict[str, Any]:
+    """Arguments of one value per axis, in one of torch's forms."""
+    return {name: form(tuple(getattr(axis, name) for axis in axes)) for name in names}
+
+
+def _counts(choose: Choose, op: Op) -> tuple[tuple[int, ...], int, int, int]:
+    """The batch axis if there is one, groups, and channels and filters of one group."""
+    groups = pick(choose, (1, 1, 2, 3, 4))
+    channels, filters = pick(choose, CHANNELS[op.axes]), pick(choose, (1, 2, 3))
+    batch = pick(choose, BATCH)
+    return (() if batch is None else (batch,)), groups, channels, filters
+
+
+def _with_bias(
+    choose: Choose, shapes: dict[str, tuple[int, ...]], size: int
+) -> dict[str, tuple[int, ...]]:
+    return {**shapes, "bias": (size,)} if choose(2) else shapes
+
+
+def _conv(choose: Choose, op: Op) -> Built:
+    batch, groups, channels, filters = _counts(choose, op)
+    padding = pick(choose, ("", "", "", "", "same", "valid"))
+    mode = pick(choose, MODES) if op.is_layer else "zeros"
+    kind = _same_axis if padding == "same" else _axis
+    axes = [kind(choose, op, not padding, mode) for _ in range(op.axes)]
+    shapes = {
+        "input": (*batch, groups * channels, *[axis.size for axis in axes]),
+        "weight": (groups * filters, channels, *[axis.taps for axis in axes]),
+    }
+    shapes = _with_bias(choose, shapes, groups * filters)
+    form = pick(choose, FORMS if mode == "zeros" else FORMS[:-2])
+    arguments = _spread(axes, form, "stride", "padding", "dilation")
+    if padding:
+        arguments["padding"] = padding
+    arguments["groups"] = np.int64(groups) if form is numpy_integers else groups
+    return shapes, {**arguments, "padding_mode": mode} if op.is_layer else arguments
+
+
+def _transpose(choose: Choose, op: Op) -> Built:
+    batch, groups, channels, filters = _counts(choose, op)
+    axes = [_axis(choose, op) for _ in range(op.axes)]
+    shapes = {
+        "input": (*batch, groups * channels, *[axis.places for axis in axes]),
+        "weight": (groups * channels, filters, *[axis.taps for axis in axes]),
+    }
+    shapes = _with_bias(choose, shapes, groups * filters)
+    form, arguments = pick(choose, FORMS), {}
+    if op.is_layer and all(axis.rest < axis.stride for axis in axes) and choose(3) == 2:
+        form = tuple  # torch indexes the stride then
+        arguments["output_size"] = tuple(axis.size for axis in axes)
+    else:
+        arguments["output_padding"] = form(tuple(axis.rest for axis in axes))
+    arguments |= _spread(axes, form, "stride", "padding", "dilation")
+    return shapes, {**arguments, "groups": groups}
+
+
+def _unfold(choose: Choose, op: Op) -> Built:
+    batch, _, channels, _ = _counts(choose, op)
+    axes = [_axis(choose, op) for _ in range(op.axes)]
+    form = pick(choose, FORMS[:-2])
+    arguments = _spread(axes, form, "dilation", "padding", "stride")
+    arguments["kernel_size"] = form(tuple(axis.taps for axis in axes))
+    return {"input": (*batch, channels, *[axis.size for axis in axes])}, arguments
+
+
+def _fold(choose: Choose, op: Op) -> Built:
+    batch, _, channels, _ = _counts(choose, op)
+    axes = [_axis(choose, op) for _ in range(op.axes)]
+    form = pick(choose, FORMS[:-2])
+    arguments = _spread(axes, form, "dilation", "padding", "stride")
+    arguments["kernel_size"] = form(tuple(axis.taps for axis in axes))
+    arguments["output_size"] = form(tuple(axis.size for axis in axes))
+    taps, places = prod(axis.taps for axis in axes), prod(axis.places for axis in axes)
+    return {"input": (*batch, channels * taps, places)}, arguments
+
+
+_BUILDERS = {
+    "conv": _conv,
+    "Conv": _conv,
+    "unfold": _unfold,
+    "fold": _fold,
+    "conv_transpose": _transpose,
+    "ConvTranspose": _transpose,
+}
 
 
 def natural(values: tuple[int, ...]) -> Any:
@@ -136,6 +238,3 @@ def _data(
     if rule == "integers" and widest_range(terms(op, shapes, arguments), dtype) < 1:
         rule = menu[-1]
     return rule if rule in ("ones", "ramp") else f"{rule}:{choose(1000)}"
-
-
-assert set(BITS) == set(DTYPES)

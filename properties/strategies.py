@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from .case import DTYPES, Case
-from .faults import FAULTS, spoil
+from .faults import spoil
 from .ops import OPS
 from .space import build, weighted
 
@@ -48,6 +48,6 @@ def invalid_cases(
     @st.composite
     def invalid_cases(draw: Draw) -> Case:
         choose = choosing(draw)
-        return spoil(choose, FAULTS, build(choose, ops, menu))
+        return spoil(choose, build(choose, ops, menu))
 
     return invalid_cases()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .ops import OPS, work
+from .ops import GRADIENTS, ODD, OPS, OUTPUT, work
 from .outcome import Outcome, memory, root, same
 from .recorder import Overdue, Timer
 
 OWN = "engine"
 SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
+
+Operands = Mapping[str, Any]
+Results = dict[str, Any]
+Run = Callable[[Operands, Any], Results]  # from operands and the gradient of the output
 
 
 class SubjectError(Exception):
@@ -28,6 +32,7 @@ class SubjectError(Exception):
 class Subject:
     """A namespace with functions named as in torch.nn.functional.
 
+    It may have a namespace `grad` with the functions of torch.nn.grad, and layers with `backward`.
     It may declare what it sums in, where that is not float32 for float16 and its own dtype
     else: ``accumulator = {'float16': 'float16'}``.
     """
@@ -44,63 +49,131 @@ class Subject:
     def accumulator(self, dtype: str) -> str:
         return self._accumulator.get(dtype, "float32" if dtype == "float16" else dtype)
 
-    def call(self, case: Case, operands: Mapping[str, Any]) -> Outcome:
+    def call(self, case: Case, operands: Operands, gy: Any = None) -> Outcome:
         """Run `case`, then hold the engine to what every function must keep: its arguments
-        unwritten, its results its own, and no state from call to call."""
-        before = memory(operands)
+        unwritten, its results its own, and no state from call to call.
+
+        With `gy`, a gradient of the output, the gradients that the engine offers are results too.
+        """
+        given = {**operands, "grad_output": gy}
+        before = memory(given)
         self._timer.start(self._patience * (1 + work(OPS[case.op], operands) * SLOWEST))
         try:
-            first = self.results(case, operands)
-            shared = _shared(operands, first)
-            unstable = self._unstable(case, operands, first)
+            run = self.prepared(case, operands)
+            first = run(operands, gy)
+            shared = _shared(given, first)
+            unstable = _unstable(run, operands, gy, first)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
-            return Outcome(error=error, modified=_modified(operands, before))
+            return Outcome(error=error, modified=_modified(given, before))
         except Overdue:
             self._patience = 0.1  # what hung once need not be waited for again
             return Outcome(hung=True)
         finally:
             self._timer.stop()
-        return Outcome(
-            first, modified=_modified(operands, before), shared=shared, unstable=unstable
+        return Outcome(first, modified=_modified(given, before), shared=shared, unstable=unstable)
+
+    def results(self, case: Case, operands: Operands, gy: Any = None) -> Results:
+        """The output of `case` and, with `gy`, the gradients that the engine offers.
+
+        `gy` may be a function of the output's shape.
+        """
+        return self.prepared(case, operands)(operands, gy)
+
+    def prepared(self, case: Case, operands: Operands) -> Run:
+        """What computes the results of `case`, again and again: for a layer, one layer."""
+        if OPS[case.op].is_layer:
+            return self._layer(case, operands)
+        function = getattr(self.namespace, case.op)
+
+        def run(operands: Operands, gy: Any) -> Results:
+            output = function(**operands, **case.arguments)
+            gy = gy(output.shape) if callable(gy) else gy
+            return {OUTPUT: output, **({} if gy is None else self.gradients(case, operands, gy))}
+
+        return run
+
+    def _layer(self, case: Case, operands: Operands) -> Run:
+        op, weight, biased = OPS[case.op], operands["weight"], operands.get("bias") is not None
+        options = dict(case.arguments)
+        call = {k: options.pop(k) for k in ("output_size",) if k in options}
+        outer, inner = weight.shape[0], weight.shape[1] * options.get("groups", 1)
+        channels = (outer, inner) if op.is_transposed else (inner, outer)
+        layer = getattr(self.namespace, case.op)(
+            *channels, weight.shape[2:], **options, bias=biased, dtype=weight.dtype.type
         )
 
-    def results(self, case: Case, operands: Mapping[str, Any]) -> dict[str, Any]:
-        """Every result of `case` that the engine offers, by name."""
-        return {"output": getattr(self.namespace, case.op)(**operands, **case.arguments)}
+        def run(operands: Operands, gy: Any) -> Results:
+            x, *state = (operands[k] for k in op.operands if operands.get(k) is not None)
+            layer.load_state_dict(dict(zip(("weight", "bias"), state, strict=False)))
+            output = layer(x, **call)
+            gy = gy(output.shape) if callable(gy) else gy
+            found = layer.backward(x, gy, **call) if gy is not None else ()
+            gradients = zip(GRADIENTS, found, strict=False)
+            return {OUTPUT: output} | {k: v for k, v in gradients if v is not None}
 
-    def _unstable(self, case: Case, operands: Mapping[str, Any], first: Mapping[str, Any]) -> str:
-        """How calls with negated operands and once more with the same differ from the first.
+        return run
 
-        A convolution is odd in its input and bias, in floating point too, whatever the order of
-        summation; so a value remembered from the first call shows as a missing sign.
-        """
-        kept = {k: np.array(v) for k, v in first.items()}
-        odd = OPS[case.op].odd_in
-        flipped = {
-            k: -v if k in odd and isinstance(v, np.ndarray) else v for k, v in operands.items()
+    def gradients(self, case: Case, operands: Operands, gy: Any) -> Results:
+        """The gradients of a function: `NAMESPACE.gradients`, or what `NAMESPACE.grad` has."""
+        if hasattr(self.namespace, "gradients"):
+            found: Results = self.namespace.gradients(case.op, operands, case.arguments, gy)
+            return found
+        grad = getattr(self.namespace, "grad", None)
+        x, w = operands["input"], operands["weight"]
+        calls = {
+            "grad_input": (f"{case.op}_input", (x.shape, w, gy), case.arguments),
+            "grad_weight": (f"{case.op}_weight", (x, w.shape, gy), case.arguments),
+            "grad_bias": (f"conv{OPS[case.op].axes}d_bias", (gy,), {}),
         }
-        try:
-            negated = self.results(case, flipped)
-            again = self.results(case, operands)
-        except Exception as error:  # noqa: BLE001
-            return f"a later call raised {type(error).__name__}: {error}"
-        for name, value in kept.items():
-            if value.tobytes() != np.asarray(first[name]).tobytes():
-                return f"a later call overwrote the {name} of an earlier one"
-            if value.tobytes() != np.asarray(again[name]).tobytes():
-                return f"the same call gave another {name} the second time"
-            if not same(np.asarray(negated[name]), -value):
-                return (
-                    f"negated operands did not give the negated {name}: state is kept between calls"
-                )
-        return ""
+        return {
+            name: getattr(grad, function)(*arrays, **arguments)
+            for name, (function, arrays, arguments) in calls.items()
+            if hasattr(grad, function) and (name != "grad_bias" or "bias" in operands)
+        }
 
 
-def _modified(operands: Mapping[str, Any], before: Mapping[str, bytes]) -> tuple[str, ...]:
+def _unstable(run: Run, operands: Operands, gy: Any, first: Results) -> str:
+    """How calls with negated operands and once more with the same differ from the first.
+
+    A convolution is odd in its input and bias, in floating point too, whatever the order of
+    summation; so a value remembered from the first call shows as a missing sign. The same memory
+    is negated, lest its layout or alignment change the order.
+    """
+    kept = {k: np.array(v) for k, v in first.items()}
+    odd = [v for k, v in (*operands.items(), ("", gy)) if k != "weight"]
+    try:
+        _negate(odd)
+        negated = run(operands, gy)
+        _negate(odd)
+        again = run(operands, gy)
+    except Exception as error:  # noqa: BLE001
+        return f"a later call raised {type(error).__name__}: {error}"
+    for name, value in kept.items():
+        if value.tobytes() != np.asarray(first[name]).tobytes():
+            return f"a later call overwrote the {name} of an earlier one"
+        if value.tobytes() != np.asarray(again[name]).tobytes():
+            return f"the same call gave another {name} the second time"
+        if not same(np.asarray(negated[name]), -value if ODD[name] else value):
+            return f"negated operands gave a wrong {name}: state is kept between calls"
+    return ""
+
+
+def _negate(values: list[Any]) -> None:
+    """Change the sign of every array, in place."""
+    for value in values:
+        if isinstance(value, np.ndarray):
+            target = root(value) if 0 in value.strides else value
+            readonly = not target.flags.writeable
+            target.flags.writeable = True
+            np.negative(target, out=target)
+            target.flags.writeable = not readonly
+
+
+def _modified(operands: Operands, before: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(k for k, kept in before.items() if root(operands[k]).tobytes() != kept)
 
 
-def _shared(operands: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str, ...]:
+def _shared(operands: Operands, results: Results) -> tuple[str, ...]:
     arrays = {k: v for k, v in operands.items() if isinstance(v, np.ndarray)}
     return tuple(
         name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,14 +21,21 @@ class Row:
     failed: int = 0  # with the steps of shrinking
     not_claimed: int = 0
     not_judged: int = 0
-    worst: float = 0.0  # error ÷ bound of the engine
-    worst_torch: float = 0.0  # and of torch in the same dtype, on a sample
+    worst: dict[str, float] = field(default_factory=dict)  # error ÷ bound of the engine
+    worst_torch: dict[str, float] = field(default_factory=dict)  # of torch, on a sample
     seconds: float = 0.0
 
     def merge(self, other: Row) -> None:
         for name, value in asdict(other).items():
-            mine = getattr(self, name)
-            setattr(self, name, max(mine, value) if name.startswith("worst") else mine + value)
+            if isinstance(value, dict):
+                raise_to(getattr(self, name), value)
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+
+def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
+    for name, ratio in ratios.items():
+        worst[name] = max(worst.get(name, 0.0), ratio)
 
 
 @dataclass
@@ -51,16 +59,15 @@ class Tally:
             row.checked += 1
             row.rejected += verdict.status == "rejected"
             row.failed += verdict.status == "failed"
-            row.worst = max(row.worst, verdict.ratio)
+            raise_to(row.worst, verdict.ratios)
 
-    def samples(self, op: str) -> bool:
+    def samples(self) -> bool:
         """Whether torch's own error is to be measured on this case with rounding."""
         self.rounded += 1
         return self.rounded % SAMPLE == 1
 
-    def add_torch(self, op: str, ratio: float) -> None:
-        row = self.row(op)
-        row.worst_torch = max(row.worst_torch, ratio)
+    def add_torch(self, op: str, ratios: Mapping[str, float]) -> None:
+        raise_to(self.row(op).worst_torch, ratios)
 
     @property
     def checked(self) -> int:
