@@ -9,9 +9,12 @@ from functools import cached_property
 
 from . import judge as judging
 from .case import Case
-from .judge import Verdict
+from .judge import Mismatch, Verdict
+from .smaller import smallest
 from .subject import Subject, by_definition
 from .tally import Tally
+
+Statement = Callable[[Case, "Court"], Verdict | None]
 
 
 @dataclass
@@ -47,6 +50,23 @@ class Court:
         if verdict is not None:
             self.tally.add(case, verdict, time.perf_counter() - start)
         return verdict
+
+    def smallest(self, statement: Statement, mismatch: Mismatch) -> Mismatch:
+        """The simplest failure of the same kind that `mismatch` leads to."""
+        found = mismatch
+
+        def fails(case: Case) -> bool:
+            nonlocal found
+            try:
+                statement(case, self)
+            except Mismatch as error:
+                if type(error) is type(mismatch):
+                    found = error
+                    return True
+            return False
+
+        smallest(mismatch.case, fails)
+        return found
 
     def against_torch(self, case: Case) -> Verdict:
         verdict = judging.judge(case, self.subject, self.oracle)

@@ -70,7 +70,7 @@ def wrong_rank(name: str) -> Callable[[Choose, Case], Case]:
 
 
 def other_dtype(name: str) -> Callable[[Choose, Case], Case]:
-    """Another dtype in `name` than in the input; with a string for padding, torch takes any bias."""
+    """Another dtype in `name` than in the input; with padding a string, torch takes any bias."""
 
     def plant(choose: Choose, case: Case) -> Case:
         if isinstance(case.arguments.get("padding"), str):
@@ -78,7 +78,8 @@ def other_dtype(name: str) -> Callable[[Choose, Case], Case]:
             case = reshaped(case, "weight", (*case.operands["weight"].shape[:2], *_ones(case)))
         x = case.operands["input"]
         others = [d for d in ("float32", "float64", "int64", "float16") if d != x.dtype]
-        shape = (case.operands["weight"].shape[0],) if name == "bias" else case.operands[name].shape
+        weight = case.operands["weight"].shape
+        shape = weight[:1] if name == "bias" else weight
         return with_operand(case, name, Operand(shape, pick(choose, others)))
 
     return plant
@@ -106,10 +107,9 @@ def empty_axis(choose: Choose, case: Case) -> Case:
     n, shape = OPS[case.op].axes, case.operands["input"].shape
     axis = len(shape) - 1 - choose(n)
     dilation = per_axis(case.arguments.get("dilation", 1), n)
-    extents = [
-        d * (k - 1) + 1 for k, d in zip(case.operands["weight"].shape[2:], dilation, strict=True)
-    ]
-    padded = with_argument(case, "padding", max(extents))
+    kernel = case.operands["weight"].shape[2:]
+    extent = max(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    padded = with_argument(case, "padding", extent)
     return reshaped(padded, "input", (*shape[:axis], 0, *shape[axis + 1 :]))
 
 

@@ -12,12 +12,11 @@ from hypothesis import given, seed
 from hypothesis import strategies as st
 
 from .case import Case
-from .court import Court
-from .judge import Verdict
+from .court import Court, Statement
+from .judge import Mismatch, mismatches
 
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 
-Statement = Callable[[Case, Court], Verdict | None]
 Strategy = Callable[..., st.SearchStrategy[Case]]
 
 
@@ -47,7 +46,7 @@ def holds_for(
                 if court.hear(statement, source) is None:
                     pytest.skip("says nothing about this case")
             else:
-                _explore(statement, strategy, source, court)
+                explore(statement, strategy, source, court)
 
         test.__doc__ = statement.__doc__
         test.__name__ = statement.__name__
@@ -58,7 +57,7 @@ def holds_for(
     return decorate
 
 
-def _explore(statement: Statement, strategy: Strategy, shard: int, court: Court) -> None:
+def explore(statement: Statement, strategy: Strategy, shard: int, court: Court) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone."""
 
     def holds(case: Case) -> None:
@@ -66,4 +65,10 @@ def _explore(statement: Statement, strategy: Strategy, shard: int, court: Court)
 
     holds.__name__ = statement.__name__  # a part of the key in Hypothesis' database
     digest = zlib.crc32(f"{court.seed}:{statement.__name__}:{shard}".encode())
-    seed(digest)(given(strategy(ops=court.ops, dtypes=court.dtypes))(holds))()
+    try:
+        seed(digest)(given(strategy(ops=court.ops, dtypes=court.dtypes))(holds))()
+    except (Mismatch, BaseExceptionGroup) as error:
+        if not (found := mismatches(error)):
+            raise
+        smallest = [court.smallest(statement, m) for m in found]
+        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest) from None

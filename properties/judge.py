@@ -63,6 +63,15 @@ class NotRepeatable(Mismatch): ...
 class EngineCrash(Mismatch): ...
 
 
+def mismatches(error: BaseException | None) -> list[Mismatch]:
+    """Every mismatch in `error`, which may be a group of several kinds."""
+    if isinstance(error, Mismatch):
+        return [error]
+    if isinstance(error, BaseExceptionGroup):
+        return [m for e in error.exceptions for m in mismatches(e)]
+    return []
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a case that did not fail showed."""
@@ -230,12 +239,14 @@ def _value_mismatch(
     worst = np.unravel_index(np.argmax(ratio), ratio.shape)
     factor = float(ratio[worst])
     kind = MarginalValueMismatch if factor <= 10 else ValueMismatch
-    times = f"{factor:.3g} × the allowed error" if np.isfinite(factor) else "where none is allowed"
+    how = (
+        f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "where it must be exact"
+    )
     error = np.abs(widen(y)[worst] - y64[worst])
     return kind(
         case,
         subject,
-        f"{name} is wrong by {times}",
+        f"{name} is wrong {how}",
         *sides,
         ("differs", f"{int((ratio > 1).sum())} of {ratio.size} elements"),
         (

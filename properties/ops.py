@@ -18,6 +18,7 @@ class Op:
     axes: int
     operands: tuple[str, ...]
     arguments: Mapping[str, Any]  # in torch's order, with torch's defaults
+    letters: Mapping[str, tuple[str, ...]]  # each operand's sizes: G groups, X input, K kernel
 
     # Negating these negates the result exactly, whatever the order of summation.
     odd_in: tuple[str, ...] = ("input", "bias")
@@ -29,6 +30,7 @@ def conv(axes: int) -> Op:
         axes,
         ("input", "weight", "bias"),
         {"stride": 1, "padding": 0, "dilation": 1, "groups": 1},
+        {"input": ("N", "GC", "X"), "weight": ("GO", "C", "K"), "bias": ("GO",)},
     )
 
 

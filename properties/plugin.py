@@ -20,8 +20,9 @@ from hypothesis import Phase, settings
 from .case import DTYPES, Case, CaseError, parse
 from .court import Court
 from .holds import Property
+from .judge import mismatches
 from .ops import OPS
-from .report import block, mismatches, replay, summary, versions
+from .report import block, replay, summary, versions
 from .subject import OWN, Subject, SubjectError, load
 from .tally import Tally
 

@@ -39,15 +39,6 @@ def block(mismatch: Mismatch) -> str:
     return f"{type(mismatch).__name__}: {mismatch.headline}\n{body}"
 
 
-def mismatches(error: BaseException | None) -> list[Mismatch]:
-    """Every mismatch in `error`, which may be a group of several kinds."""
-    if isinstance(error, Mismatch):
-        return [error]
-    if isinstance(error, BaseExceptionGroup):
-        return [m for e in error.exceptions for m in mismatches(e)]
-    return []
-
-
 def versions() -> str:
     """The versions on which a verdict depends."""
     found = [f"Python {platform.python_version()}"]

@@ -83,7 +83,9 @@ def _axis(choose: Choose, axes: int, mode: str) -> tuple[int, int, int, int, int
 
 
 def _same_axis(choose: Choose, axes: int) -> tuple[int, int, int, int, int]:
-    return 1 + choose(PLACES[axes]), 1 + choose(TAPS[axes]), 1, 0, 1 + choose(3)
+    """As many choices as `_axis` makes at the least, lest 'same' look simpler to a shrinker."""
+    taps, dilation = 1 + choose(TAPS[axes]), 1 + choose(3)
+    return 1 + choose(PLACES[axes]) + choose(3), taps, 1, 0, dilation
 
 
 def natural(values: tuple[int, ...]) -> Any:
