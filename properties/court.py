@@ -10,6 +10,7 @@ from functools import cached_property
 from . import judge as judging
 from .case import Case
 from .judge import Mismatch, Verdict
+from .recorder import Recorder
 from .smaller import smallest
 from .subject import Subject, by_definition
 from .tally import Tally
@@ -26,6 +27,7 @@ class Court:
     dtypes: tuple[str, ...]
     seed: int
     tally: Tally = field(default_factory=Tally)
+    recorder: Recorder | None = None
 
     @cached_property
     def oracle(self) -> Subject:
@@ -45,6 +47,8 @@ class Court:
         self, statement: Callable[[Case, Court], Verdict | None], case: Case
     ) -> Verdict | None:
         """Put `statement` to the test on `case`, and count it."""
+        if self.recorder:
+            self.recorder.write(str(case))
         start = time.perf_counter()
         verdict = statement(case, self)
         if verdict is not None:

@@ -63,6 +63,9 @@ class NotRepeatable(Mismatch): ...
 class EngineCrash(Mismatch): ...
 
 
+class EngineHang(Mismatch): ...
+
+
 def mismatches(error: BaseException | None) -> list[Mismatch]:
     """Every mismatch in `error`, which may be a group of several kinds."""
     if isinstance(error, Mismatch):
@@ -116,6 +119,8 @@ def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
     operands = arrays(case)
     expected = reference(case, operands, trusted)
     got = subject.call(case, operands)
+    if got.hung:
+        raise EngineHang(case, subject, "did not return")
     if got.not_claimed and not subject.own:
         return Verdict("not claimed")
     if expected.error is not None:

@@ -84,3 +84,9 @@ def output_size(op: Op, shapes: Mapping[str, Sizes], arguments: Mapping[str, Any
     dilation = per_axis(given["dilation"], op.axes)
     axes = zip(size, kernel, stride, padding, dilation, strict=True)
     return tuple((x + 2 * p - d * (k - 1) - 1) // s + 1 for x, k, s, p, d in axes)
+
+
+def work(op: Op, operands: Mapping[str, Any]) -> int:
+    """An upper bound on the multiply-adds of one call: every tap at every element."""
+    sizes = [prod(getattr(v, "shape", ())) for v in operands.values()]
+    return sizes[0] * sizes[1] if len(sizes) > 1 else sizes[0]

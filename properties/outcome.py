@@ -15,6 +15,7 @@ class Outcome:
 
     values: Mapping[str, Any] = field(default_factory=dict)  # result name -> ndarray
     error: Exception | None = None
+    hung: bool = False
     modified: tuple[str, ...] = ()  # operands that the call wrote to
     shared: tuple[str, ...] = ()  # operands whose memory a result shares
     unstable: str = ""  # how a repeated call differed

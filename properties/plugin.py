@@ -10,6 +10,8 @@ for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import json
 import random
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from .case import DTYPES, Case, CaseError, parse
+from .case import DTYPES, Case, CaseError, Operand, parse
 from .court import Court
 from .holds import Property
-from .judge import mismatches
+from .judge import EngineCrash, Mismatch, mismatches
 from .ops import OPS
+from .recorder import Recorder, last_line
 from .report import block, replay, summary, versions
 from .subject import OWN, Subject, SubjectError, load
 from .tally import Tally
@@ -79,12 +82,17 @@ class Harness:
         except SubjectError as error:
             raise pytest.UsageError(str(error)) from None
         self.cases = [c for text in config.getoption("--case") for c in _read_cases(text)]
+        for case in self.cases:
+            if case.op not in self.subject.ops:
+                raise pytest.UsageError(f"--case: {self.subject.spec} offers no {case.op}: {case}")
         self.ops = _chosen(config, "--ops", self.subject.ops, tuple(OPS))
         self.dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
         self.tally = Tally()
-        self.failing: dict[str, str] = {}  # block -> replay command
+        self.failing: dict[str, str] = {}  # block -> line
         self.judged = False
         self.court = Court(self.subject, self.ops, self.dtypes, self._seed(), self.tally)
+        if path := getattr(config, "workerinput", {}).get("convolution_recorder"):
+            self.court.recorder = Recorder(Path(path))
 
     def _seed(self) -> int:
         """The run's seed: as asked for, 0 in the deterministic profile, else a new one."""
@@ -94,6 +102,11 @@ class Harness:
         if asked not in (None, "random"):
             return int(asked)
         return 0 if settings().derandomize else random.SystemRandom().randrange(2**32)
+
+    def draws(self, case: Case) -> bool:
+        """Whether --ops and --dtypes leave `case` in."""
+        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
+        return case.op in self.ops and all(v.dtype in self.dtypes for v in arrays)
 
     @property
     def is_worker(self) -> bool:
@@ -154,9 +167,22 @@ class Controller:
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
+        self.folder = Path(tempfile.mkdtemp(prefix="convolutions-"))
+        self.last = ""  # the case at which the last worker died
 
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["convolution_seed"] = self.harness.court.seed
+        node.workerinput["convolution_recorder"] = str(self.folder / node.gateway.id)
+
+    def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
+        """Name the case at which a worker's process died."""
+        worker = report.node.gateway.id
+        if line := last_line(self.folder / worker):
+            crash = EngineCrash(parse(line), self.harness.subject, "the process died in this call")
+            _show(report, [crash])
+
+    def pytest_unconfigure(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         seen = getattr(node, "workeroutput", {}).get("convolutions")
@@ -184,7 +210,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     harness = metafunc.config.stash[harness_key]
     cases = harness.cases or [
-        case for case in map(parse, read_lines(CORPUS)) if case.op in harness.ops
+        case for case in map(parse, read_lines(CORPUS)) if harness.draws(case)
     ]
     shards = [] if harness.cases else [*range(statement.shards)]
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
@@ -229,17 +255,16 @@ def court(request: pytest.FixtureRequest) -> Court:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Show our block in place of a traceback through Hypothesis."""
     report: Any = yield
-    found = mismatches(call.excinfo.value) if call.excinfo else []
-    if found:
-        report.longrepr = "\n\n".join(map(block, found))
-        report.sections.clear()
-        report.user_properties.append(
-            (
-                "convolutions",
-                [[block(m), replay(m.engine, str(m.case)), str(m.case)] for m in found],
-            )
-        )
+    if found := mismatches(call.excinfo.value) if call.excinfo else []:
+        _show(report, found)
     return report
+
+
+def _show(report: Any, found: list[Mismatch]) -> None:
+    """Let `report` say what was found, and nothing else."""
+    report.longrepr = "\n\n".join(map(block, found))
+    report.sections.clear()
+    report.user_properties.append(("convolutions", [[block(m), str(m.case)] for m in found]))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -249,8 +274,8 @@ def pytest_runtest_logreport(report: Any) -> None:
     if not failures or not _printing:
         return
     harness = _printing[-1]
-    fresh = [text for text, _, _ in failures if text not in harness.failing]
-    for text, _, line in failures:
+    fresh = [text for text, _ in failures if text not in harness.failing]
+    for text, line in failures:
         harness.failing[text] = line
     report.longrepr = "\n\n".join(fresh) or "the same as above"
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .ops import OPS
+from .ops import OPS, work
 from .outcome import Outcome, memory, root, same
+from .recorder import Overdue, Timer
 
 OWN = "engine"
+SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
 
 
 class SubjectError(Exception):
@@ -36,6 +38,7 @@ class Subject:
         self.origin = origin
         self.own = spec == OWN
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
+        self._timer, self._patience = Timer(), 1.0
         self._accumulator: Mapping[str, str] = getattr(namespace, "accumulator", {})
 
     def accumulator(self, dtype: str) -> str:
@@ -45,13 +48,21 @@ class Subject:
         """Run `case`, then hold the engine to what every function must keep: its arguments
         unwritten, its results its own, and no state from call to call."""
         before = memory(operands)
+        self._timer.start(self._patience * (1 + work(OPS[case.op], operands) * SLOWEST))
         try:
             first = self.results(case, operands)
+            shared = _shared(operands, first)
+            unstable = self._unstable(case, operands, first)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error, modified=_modified(operands, before))
-        shared = _shared(operands, first)
-        unstable = self._unstable(case, operands, first)
-        return Outcome(first, None, _modified(operands, before), shared, unstable)
+        except Overdue:
+            self._patience = 0.1  # what hung once need not be waited for again
+            return Outcome(hung=True)
+        finally:
+            self._timer.stop()
+        return Outcome(
+            first, modified=_modified(operands, before), shared=shared, unstable=unstable
+        )
 
     def results(self, case: Case, operands: Mapping[str, Any]) -> dict[str, Any]:
         """Every result of `case` that the engine offers, by name."""
