@@ -15,6 +15,7 @@ from .smaller import smallest
 from .subject import Subject, by_definition
 from .tally import Tally
 
+FAILED = Verdict("failed")
 Statement = Callable[[Case, "Court"], Verdict | None]
 
 
@@ -50,7 +51,11 @@ class Court:
         if self.recorder:
             self.recorder.write(str(case))
         start = time.perf_counter()
-        verdict = statement(case, self)
+        try:
+            verdict = statement(case, self)
+        except Mismatch:
+            self.tally.add(case, FAILED, time.perf_counter() - start)
+            raise
         if verdict is not None:
             self.tally.add(case, verdict, time.perf_counter() - start)
         return verdict

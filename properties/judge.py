@@ -79,7 +79,7 @@ def mismatches(error: BaseException | None) -> list[Mismatch]:
 class Verdict:
     """What a case that did not fail showed."""
 
-    status: str  # agreed, rejected, not claimed, or not judged
+    status: str  # agreed, rejected, failed, not claimed, or not judged
     ratio: float = 0.0  # worst error ÷ bound
 
 

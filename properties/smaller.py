@@ -209,8 +209,9 @@ def _shape(letters: tuple[str, ...], sizes: Sizes) -> tuple[int, ...]:
 def _smaller_sizes(sizes: Sizes) -> Iterator[Sizes]:
     if isinstance(sizes.arguments.get("padding"), str):
         yield _without_padding(sizes)
-    if sizes.input[::-1] < sizes.input:
-        yield _mirrored(sizes)
+    mirrored = _mirrored(sizes)
+    if _order(mirrored) < _order(sizes):
+        yield mirrored
     for letter, size in sizes.letters.items():
         for less in (1,) if size in (0, None) else _less(size or 0):
             yield replace(sizes, letters={**sizes.letters, letter: less})
@@ -234,6 +235,11 @@ def _mirrored(sizes: Sizes) -> Sizes:
     """The axes in reverse: of two equal cases, the one that reads smaller."""
     arguments = {k: v[::-1] if isinstance(v, tuple) else v for k, v in sizes.arguments.items()}
     return Sizes(sizes.letters, sizes.input[::-1], sizes.kernel[::-1], arguments)
+
+
+def _order(sizes: Sizes) -> tuple[Any, ...]:
+    steps = [v for v in sizes.arguments.values() if isinstance(v, tuple)]
+    return (sizes.input, sizes.kernel, *steps)
 
 
 def _less(size: int) -> Iterator[int]:

@@ -17,6 +17,7 @@ class Row:
 
     checked: int = 0
     rejected: int = 0
+    failed: int = 0  # with the steps of shrinking
     not_claimed: int = 0
     not_judged: int = 0
     worst: float = 0.0  # error ÷ bound of the engine
@@ -49,6 +50,7 @@ class Tally:
         else:
             row.checked += 1
             row.rejected += verdict.status == "rejected"
+            row.failed += verdict.status == "failed"
             row.worst = max(row.worst, verdict.ratio)
 
     def samples(self, op: str) -> bool:
