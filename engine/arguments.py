@@ -1,268 +1,125 @@
-"""Arguments in torch's forms, checked and turned into one `Geometry`.
+"""Whole calls: arguments in torch's forms, checked and turned into one `Geometry` and its arrays.
 
-The only module that rejects. Every message names the function and the argument, then says what
-was expected, what came and, where there is one, the remedy; the argument to blame is also the
-error's `argument` attribute.
+This module and `checks` are where calls are rejected; nothing after them looks at an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Callable
+from math import prod
+from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+from .checks import Checker, Operand
+from .geometry import Array, Geometry, Pairs, Sizes
 
-Array: TypeAlias = npt.NDArray[Any]
-Ints: TypeAlias = int | Sequence[int]
-Sizes: TypeAlias = tuple[int, ...]
-Pairs: TypeAlias = tuple[tuple[int, int], ...]
-
-INT64_MAX = 2**63 - 1
-# Sizes are kept where neither NumPy's strides nor their products with an item's size can overflow.
-LARGEST = 2**47
-
-DTYPES = "float16, float32, float64, complex64, complex128 or an integer type"
+# From the shapes of the input and the weight, and the options in torch's order, to the geometry
+# and the shape of the result.
+Kind: TypeAlias = Callable[..., tuple[Geometry, Sizes]]
 
 
-class ArgumentError(RuntimeError, ValueError):
-    """An argument of the right type whose value or shape cannot be used.
-
-    A `RuntimeError`, as torch raises from its functions, and a `ValueError`, as torch raises
-    from its constructors.
-    """
-
-    def __init__(self, function: str, argument: str, message: str) -> None:
-        super().__init__(f"{function}() {argument}: {message}")
-        self.argument = argument
-
-
-class ArgumentTypeError(TypeError):
-    """An argument of a type that the function does not take."""
-
-    def __init__(self, function: str, argument: str, message: str) -> None:
-        super().__init__(f"{function}() {argument}: {message}")
-        self.argument = argument
-
-
-class ArgumentOverflowError(ArgumentError, ArgumentTypeError):
-    """An integer beyond 64 bits: torch raises ValueError for a bare one, TypeError in a tuple."""
-
-
-class UnsupportedDtypeError(ArgumentTypeError, NotImplementedError):
-    """A dtype for which there is no convolution, here or in torch (bool, longdouble, object)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """The sizes of one convolution, in the letters that the shape comments use.
-
-    A window of `kernel_size` taps, `dilation` apart, visits the padded input every `stride`
-    elements. The same geometry serves the convolution and its two adjoints.
-    """
-
-    batch: int  # N
-    groups: int  # G
-    channels: int  # C, input channels of one group
-    filters: int  # O, output channels of one group
-    input_size: Sizes  # X
-    kernel_size: Sizes  # K
-    stride: Sizes
-    padding: Pairs  # zeros before and after, per axis
-    dilation: Sizes
-    output_size: Sizes  # Y
-
-    @property
-    def padded_size(self) -> Sizes:
-        return tuple(x + lo + hi for x, (lo, hi) in zip(self.input_size, self.padding, strict=True))
+def convolved(
+    check: Checker,
+    x: Operand,
+    w: Operand,
+    stride: object,
+    padding: object,
+    dilation: object,
+    groups: object,
+) -> tuple[Geometry, Sizes]:
+    """The geometry of a convolution of `x` with `w`, and the shape of its result."""
+    g = check.groups(groups)
+    check.kernel_shape(w, g)
+    s = check.integers("stride", stride, least=1)
+    d = check.integers("dilation", dilation, least=1)
+    extents = check.extents(w.shape[2:], d)
+    p = check.padding(padding, s, extents)
+    if x.shape[1] != w.shape[1] * g:
+        check.reject(
+            x.name,
+            f"expected {w.shape[1] * g} channels ({w.name}.shape[1] · groups), got {x.shape[1]}: "
+            f"{x.name} {x.shape}, {w.name} {w.shape}, groups {g}",
+        )
+    y = check.positions(w.name, x.shape[2:], p, extents, s)
+    check.not_empty(x)
+    geometry = _geometry(x.shape[0], g, w.shape, x.shape[2:], s, p, d, y)
+    return geometry, geometry.output_shape
 
 
-class Checker:
-    """Checks the arguments of one call to `function`, a name with its number of spatial axes."""
-
-    def __init__(self, function: str, axes: int) -> None:
-        self.function = function
-        self.axes = axes
-
-    def reject(self, argument: str, message: str) -> NoReturn:
-        raise ArgumentError(self.function, argument, message)
-
-    def array(self, argument: str, value: object) -> Array:
-        """`value` as a plain ndarray of a dtype that can be convolved."""
-        if type(value) is not np.ndarray:
-            if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
-                raise ArgumentTypeError(
-                    self.function,
-                    argument,
-                    f"expected a numpy.ndarray, got {type(value).__name__}; "
-                    "convert it with numpy.asarray",
-                )
-            value = value.view(np.ndarray)
-        if not is_supported(value.dtype):
-            raise UnsupportedDtypeError(
-                self.function,
-                argument,
-                f"expected {DTYPES}, got {value.dtype}; convert it with astype",
-            )
-        return value
-
-    def integer(self, argument: str, value: object) -> int:
-        """`value` as an int; bool, float and everything else is a type error, as in torch."""
-        if type(value) is not int:
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-                raise ArgumentTypeError(
-                    self.function, argument, f"expected an integer, got {value!r}"
-                )
-            value = int(value)
-        if not -INT64_MAX - 1 <= value <= INT64_MAX:
-            raise ArgumentOverflowError(
-                self.function, argument, f"expected a 64-bit integer, got {value}"
-            )
-        return value
-
-    def integers(self, argument: str, value: object, least: int) -> Sizes:
-        """One integer per axis, from an integer, or a tuple or list of one or of n integers."""
-        if isinstance(value, (tuple, list)):
-            sizes = tuple([self.integer(argument, v) for v in value])
-            if len(sizes) == 1:
-                sizes *= self.axes
-            elif len(sizes) != self.axes:
-                self.reject(argument, f"expected {self._forms()}, got {value!r}")
-        elif isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-            sizes = (self.integer(argument, value),) * self.axes
-        else:
-            raise ArgumentTypeError(
-                self.function, argument, f"expected {self._forms()}, got {value!r}"
-            )
-        for v in sizes:
-            if v < least:
-                self.reject(argument, f"expected integers of at least {least}, got {value!r}")
-        return sizes
-
-    def _forms(self) -> str:
-        if self.axes == 1:
-            return "an integer, or a tuple or list of 1 integer"
-        return f"an integer, or a tuple or list of 1 or {self.axes} integers"
-
-    def groups(self, value: object) -> int:
-        groups = self.integer("groups", value)
-        if groups < 1:
-            self.reject("groups", f"expected an integer of at least 1, got {groups}")
-        return groups
-
-    def batched(self, argument: str, value: Array) -> Array:
-        """`value` with its batch axis; an unbatched array gets one of size 1."""
-        n = self.axes
-        if value.ndim == n + 2:
-            return value
-        if value.ndim != n + 1:
-            self.reject(
-                argument,
-                f"expected {n + 1} axes (unbatched) or {n + 2} axes (batched), "
-                f"got {value.ndim}: shape {value.shape}",
-            )
-        return value[None]
-
-    def weight(self, value: object, dtype: np.dtype[Any], groups: int) -> Array:
-        """The kernels: one axis more than a sample, of the input's dtype, none of them empty."""
-        weight = self.array("weight", value)
-        if weight.ndim != self.axes + 2:
-            self.reject(
-                "weight",
-                f"expected {self.axes + 2} axes, got {weight.ndim}: shape {weight.shape}",
-            )
-        self.same_dtype("weight", weight, dtype)
-        if 0 in weight.shape[2:]:
-            self.reject(
-                "weight", f"expected a kernel of at least 1 tap per axis, got {weight.shape}"
-            )
-        if weight.shape[0] == 0:
-            self.reject("weight", f"expected at least 1 channel on axis 0, got {weight.shape}")
-        if weight.shape[0] % groups:
-            self.reject(
-                "groups", f"expected a divisor of weight.shape[0] = {weight.shape[0]}, got {groups}"
-            )
-        return weight
-
-    def bias(self, value: object, dtype: np.dtype[Any], channels: int) -> Array | None:
-        if value is None:
-            return None
-        bias = self.array("bias", value)
-        self.same_dtype("bias", bias, dtype)
-        if bias.shape != (channels,):
-            self.reject(
-                "bias",
-                f"expected shape ({channels},), one element per output channel, got {bias.shape}",
-            )
-        return bias
-
-    def same_dtype(self, argument: str, array: Array, dtype: np.dtype[Any]) -> None:
-        if array.dtype.type is not dtype.type:
-            self.reject(
-                argument,
-                f"expected {dtype.type.__name__}, the dtype of the first array, got "
-                f"{array.dtype.type.__name__}; convert it with astype",
-            )
-
-    def padding(self, value: object, stride: Sizes, extents: Sizes) -> Pairs:
-        """Zeros before and after each axis. 'same' puts an odd one out after, as torch does."""
-        if not isinstance(value, str):
-            return tuple([(p, p) for p in self.integers("padding", value, least=0)])
-        if value == "valid":
-            return ((0, 0),) * self.axes
-        if value != "same":
-            self.reject("padding", f"expected integers, 'same' or 'valid', got {value!r}")
-        if set(stride) != {1}:
-            self.reject("stride", f"expected 1 with padding='same', got {stride}")
-        return tuple([((e - 1) // 2, e // 2) for e in extents])
-
-    def extents(self, kernel_size: Sizes, dilation: Sizes) -> Sizes:
-        """What the dilated kernel covers per axis, d·(k - 1) + 1."""
-        extents = tuple([d * (k - 1) + 1 for k, d in zip(kernel_size, dilation, strict=True)])
-        if max(extents) > LARGEST:
-            self.reject(
-                "dilation",
-                f"expected a dilated kernel of at most {LARGEST} elements per axis, "
-                f"got {extents} from kernel {kernel_size} and dilation {dilation}",
-            )
-        return extents
-
-    def positions(
-        self, geometry_input: Sizes, padding: Pairs, extents: Sizes, stride: Sizes
-    ) -> Sizes:
-        """The number of places of the window per axis: the output size of a convolution."""
-        padded = tuple([x + lo + hi for x, (lo, hi) in zip(geometry_input, padding, strict=True)])
-        if max(padded) > LARGEST:
-            self.reject(
-                "padding",
-                f"expected a padded input of at most {LARGEST} elements per axis, got {padded}",
-            )
-        for room, extent in zip(padded, extents, strict=True):
-            if extent > room:
-                self.reject(
-                    "weight",
-                    f"expected a kernel that fits into the padded input {padded}, got one that "
-                    f"covers {extents}; add padding, or use a smaller kernel or dilation",
-                )
-        return tuple([(p - e) // s + 1 for p, e, s in zip(padded, extents, stride, strict=True)])
-
-    def not_empty(self, argument: str, shape: Sizes) -> None:
-        """Only the batch and the channels may be empty."""
-        if 0 in shape[2:] and 0 not in shape[:2]:
-            self.reject(
-                argument,
-                f"expected spatial axes of at least 1 element (only the batch may be empty), "
-                f"got shape {shape}",
-            )
+def transposed(
+    check: Checker,
+    x: Operand,
+    w: Operand,
+    stride: object,
+    padding: object,
+    output_padding: object,
+    groups: object,
+    dilation: object,
+) -> tuple[Geometry, Sizes]:
+    """The geometry of the convolution that has `x` as its output, and the shape of its input."""
+    g = check.groups(groups)
+    check.kernel_shape(w, g)
+    if w.shape[1] == 0:
+        check.reject(w.name, f"expected at least 1 channel on axis 1, got {w.shape}")
+    s = check.integers("stride", stride, least=1)
+    p = check.integers("padding", padding, least=0)
+    op = check.integers("output_padding", output_padding, least=0)
+    d = check.integers("dilation", dilation, least=1)
+    if x.shape[1] != w.shape[0]:
+        check.reject(
+            x.name,
+            f"expected {w.shape[0]} channels ({w.name}.shape[0]), got {x.shape[1]}: "
+            f"{x.name} {x.shape}, {w.name} {w.shape}",
+        )
+    check.smaller(op, s, d)
+    check.not_empty(x)
+    size = _reached(check, x, check.extents(w.shape[2:], d), s, p, op)
+    pairs = tuple([(n, n) for n in p])
+    geometry = _geometry(x.shape[0], g, w.shape, size, s, pairs, d, x.shape[2:])
+    return geometry, geometry.input_shape
 
 
-def is_supported(dtype: np.dtype[Any]) -> bool:
-    """Whether arrays of `dtype`, in either byte order, can be convolved."""
-    return dtype.kind in "iu" or (dtype.kind in "fc" and dtype.type in _INEXACT)
+def _geometry(
+    batch: int,
+    groups: int,
+    weight: Sizes,
+    input_size: Sizes,
+    stride: Sizes,
+    padding: Pairs,
+    dilation: Sizes,
+    output_size: Sizes,
+) -> Geometry:
+    """The geometry; but steps beyond the padded input, never taken, would overflow in memory."""
+    ends = [max(x + lo + hi, 1) for x, (lo, hi) in zip(input_size, padding, strict=True)]
+    return Geometry(
+        batch=batch,
+        groups=groups,
+        channels=weight[1],
+        filters=weight[0] // groups,
+        input_size=input_size,
+        kernel_size=weight[2:],
+        stride=tuple(map(min, stride, ends)),
+        padding=padding,
+        dilation=tuple(map(min, dilation, ends)),
+        output_size=output_size,
+    )
 
 
-_INEXACT = frozenset({np.float16, np.float32, np.float64, np.complex64, np.complex128})
+def _reached(
+    check: Checker, x: Operand, extents: Sizes, stride: Sizes, padding: Sizes, extra: Sizes
+) -> Sizes:
+    """The size of a transposed convolution's result: what the windows cover, cropped."""
+    axes = zip(x.shape[2:], extents, stride, extra, strict=True)
+    covered = tuple([(y - 1) * s + e + op for y, e, s, op in axes])
+    check.addressable("stride", covered, "result")
+    size = tuple([c - 2 * p for c, p in zip(covered, padding, strict=True)])
+    least = min(x.shape[0], 1)  # as of an input, only an empty batch may have empty axes
+    if min(size) < least:
+        check.reject(
+            "padding",
+            f"expected a result of at least {least} elements per axis, got {size} from {x.name} "
+            f"{x.shape}; use less padding or a larger input",
+        )
+    return size
 
 
 def convolution(
@@ -277,33 +134,139 @@ def convolution(
     groups: object,
 ) -> tuple[Geometry, Array, Array, Array | None]:
     """Check one call of a convolution; return its geometry and its batched operands."""
-    check = Checker(function, axes)
+    options = (stride, padding, dilation, groups)
+    return _forward(Checker(function, axes), convolved, input, weight, bias, *options)
+
+
+def transposed_convolution(
+    function: str,
+    axes: int,
+    input: object,
+    weight: object,
+    bias: object,
+    stride: object,
+    padding: object,
+    output_padding: object,
+    groups: object,
+    dilation: object,
+) -> tuple[Geometry, Array, Array, Array | None]:
+    """Check one call of a transposed convolution; return its geometry and its operands."""
+    options = (stride, padding, output_padding, groups, dilation)
+    return _forward(Checker(function, axes), transposed, input, weight, bias, *options)
+
+
+def _forward(
+    check: Checker, kind: Kind, input: object, weight: object, bias: object, *options: object
+) -> tuple[Geometry, Array, Array, Array | None]:
     x = check.batched("input", check.array("input", input))
-    g = check.groups(groups)
-    w = check.weight(weight, x.dtype, g)
-    s = check.integers("stride", stride, least=1)
-    d = check.integers("dilation", dilation, least=1)
-    extents = check.extents(w.shape[2:], d)
-    p = check.padding(padding, s, extents)
-    if x.shape[1] != w.shape[1] * g:
+    w = check.kernels(weight, x.dtype)
+    g, result = kind(check, Operand("input", x.shape), Operand("weight", w.shape), *options)
+    return g, x, w, check.bias(bias, x.dtype, result[1])
+
+
+def for_input(
+    function: str,
+    axes: int,
+    kind: Kind,
+    input_size: object,
+    weight: object,
+    grad_output: object,
+    *options: object,
+) -> tuple[Geometry, Array, Array]:
+    """Check a call for the gradient of the input; return geometry, weight and grad_output."""
+    check = Checker(function, axes)
+    w = check.kernels(weight)
+    size = check.shape("input_size", input_size)
+    if not axes + 1 <= len(size) <= axes + 2:
+        check.reject("input_size", f"expected {axes + 1} or {axes + 2} integers, got {size}")
+    batched = (1,) * (axes + 2 - len(size)) + size
+    operands = Operand("input_size", batched), Operand("weight", w.shape)
+    g, result = kind(check, *operands, *options)
+    return g, w, check.gradient(grad_output, w.dtype, result, len(size))
+
+
+def for_weight(
+    function: str,
+    axes: int,
+    kind: Kind,
+    input: object,
+    weight_size: object,
+    grad_output: object,
+    *options: object,
+) -> tuple[Geometry, Array, Array]:
+    """Check a call for the gradient of the weight; return geometry, input and grad_output."""
+    check = Checker(function, axes)
+    array = check.array("input", input)
+    x = check.batched("input", array)
+    w = Operand("weight_size", check.shape("weight_size", weight_size))
+    check.kernel_axes(w)
+    g, result = kind(check, Operand("input", x.shape), w, *options)
+    return g, x, check.gradient(grad_output, x.dtype, result, array.ndim)
+
+
+def for_bias(function: str, axes: int, grad_output: object) -> Array:
+    """Check a call for the gradient of the bias; return grad_output with its batch axis."""
+    check = Checker(function, axes)
+    return check.batched("grad_output", check.array("grad_output", grad_output))
+
+
+def unfolded(
+    input: object, kernel_size: object, dilation: object, padding: object, stride: object
+) -> tuple[Geometry, Array]:
+    """Check one call of unfold; return its geometry (without filters) and its batched input."""
+    check = Checker("unfold", 2)
+    x = check.batched("input", check.array("input", input, boolean=True))
+    _filled(check, x)
+    options = (kernel_size, dilation, padding, stride)
+    return _windows(check, x.shape[0], x.shape[1], x.shape[2:], "kernel_size", *options), x
+
+
+def folded(
+    input: object,
+    output_size: object,
+    kernel_size: object,
+    dilation: object,
+    padding: object,
+    stride: object,
+) -> tuple[Geometry, Array]:
+    """Check one call of fold; return its geometry (without filters) and its batched input."""
+    check = Checker("fold", 2)
+    x = check.batched("input", check.array("input", input, boolean=True), axes=1)
+    _filled(check, x)
+    size = check.pair("output_size", output_size, least=1)
+    taps = prod(check.pair("kernel_size", kernel_size, least=1))
+    if x.shape[1] % taps:
+        check.reject("input", f"expected a multiple of {taps} taps on axis -2, got {x.shape[1]}")
+    options = (kernel_size, dilation, padding, stride)
+    g = _windows(check, x.shape[0], x.shape[1] // taps, size, "output_size", *options)
+    if x.shape[2] != prod(g.output_size):
         check.reject(
             "input",
-            f"expected {w.shape[1] * g} channels (weight.shape[1] · groups), got {x.shape[1]}: "
-            f"input {x.shape}, weight {w.shape}, groups {g}",
+            f"expected {prod(g.output_size)} columns on axis -1, one for each of {g.output_size} "
+            f"windows, got {x.shape[2]}",
         )
-    b = check.bias(bias, x.dtype, w.shape[0])
-    y = check.positions(x.shape[2:], p, extents, s)
-    check.not_empty("input", x.shape)
-    geometry = Geometry(
-        batch=x.shape[0],
-        groups=g,
-        channels=w.shape[1],
-        filters=w.shape[0] // g,
-        input_size=x.shape[2:],
-        kernel_size=w.shape[2:],
-        stride=s,
-        padding=p,
-        dilation=d,
-        output_size=y,
-    )
-    return geometry, x, w, b
+    return g, x
+
+
+def _filled(check: Checker, x: Array) -> None:
+    if 0 in x.shape[1:]:
+        check.reject("input", f"expected no axis of size 0 but the batch, got shape {x.shape}")
+
+
+def _windows(
+    check: Checker,
+    batch: int,
+    channels: int,
+    size: Sizes,
+    blame: str,
+    kernel_size: object,
+    dilation: object,
+    padding: object,
+    stride: object,
+) -> Geometry:
+    k = check.pair("kernel_size", kernel_size, least=1)
+    d = check.pair("dilation", dilation, least=1)
+    s = check.pair("stride", stride, least=1)
+    p = tuple([(n, n) for n in check.pair("padding", padding, least=0)])
+    places = check.positions(blame, size, p, check.extents(k, d), s)
+    return _geometry(batch, 1, (0, channels, *k), size, s, p, d, places)

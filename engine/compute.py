@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import im2col
-from .arguments import Array, Geometry
+from .geometry import Array, Geometry
 
 # Tests put `definition` here, in a copy of the package of their own.
 algorithm: Any = im2col
@@ -18,14 +19,41 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype.type is np.float16 else dtype.newbyteorder("=")
 
 
-def forward(g: Geometry, x: Array, w: Array, b: Array | None) -> Array:
+def forward(g: Geometry, x: Array, w: Array, b: Array | None = None) -> Array:
     """(N, G·C, *X), (G·O, C, *K), (G·O,) -> (N, G·O, *Y)."""
-    wide = accumulator(x.dtype)
+    return _accumulated(algorithm.forward, g, x, w, b)
+
+
+def input_gradient(g: Geometry, w: Array, gy: Array, b: Array | None = None) -> Array:
+    """(G·O, C, *K), (N, G·O, *Y), (G·C,) -> (N, G·C, *X): with a bias, a transposed convolution."""
+    return _accumulated(algorithm.input_gradient, g, w, gy, b)
+
+
+def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
+    """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
+    return _accumulated(algorithm.weight_gradient, g, x, gy)
+
+
+def bias_gradient(gy: Array) -> Array:
+    """(N, O, *Y) -> (O,)."""
+    with np.errstate(all="ignore"):
+        total: Array = gy.sum(axis=(0, *range(2, gy.ndim)), dtype=accumulator(gy.dtype))
+        return rounded(total, gy.dtype)
+
+
+def _accumulated(
+    algorithm: Callable[[Geometry, Array, Array], Array],
+    g: Geometry,
+    left: Array,
+    right: Array,
+    b: Array | None = None,
+) -> Array:
+    wide = accumulator(left.dtype)
     with np.errstate(all="ignore"):  # IEEE's inf and nan are results here, as in torch
-        y = algorithm.forward(g, x.astype(wide, copy=False), w.astype(wide, copy=False))
+        result = algorithm(g, left.astype(wide, copy=False), right.astype(wide, copy=False))
         if b is not None:
-            y += b.astype(wide, copy=False).reshape(-1, *[1] * len(g.output_size))
-        return rounded(y, x.dtype)
+            result += b.astype(wide, copy=False).reshape(-1, *[1] * len(g.kernel_size))
+        return rounded(result, left.dtype)
 
 
 def rounded(result: Array, dtype: np.dtype[Any]) -> Array:

@@ -1,0 +1,261 @@
+"""What every function of the engine promises, whatever it computes."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import engine
+from engine import functional
+
+ARRAYS = {"x": (2, 4, 5, 6), "w": (6, 2, 3, 2), "b": (6,), "gy": (2, 6, 3, 5), "wt": (4, 3, 3, 2)}
+ARRAYS |= {"gyt": (2, 6, 7, 7), "columns": (2, 24, 15)}
+
+# name, function, operands by the names above: 2-d calls with two groups.
+CALLS: list[tuple[str, Callable[..., Any], list[str]]] = [
+    ("conv2d", partial(engine.conv2d, groups=2), ["x", "w", "b"]),
+    ("padded", partial(engine.conv2d, groups=2, padding=1), ["x", "w", "b"]),
+    ("conv_transpose2d", partial(engine.conv_transpose2d, groups=2), ["x", "wt", "b"]),
+    ("cropped", partial(engine.conv_transpose2d, groups=2, padding=1), ["x", "wt", "b"]),
+    ("pointwise", partial(engine.unfold, kernel_size=1), ["x"]),
+    ("unfold", partial(engine.unfold, kernel_size=(3, 2)), ["x"]),
+    ("fold", partial(engine.fold, output_size=(5, 6), kernel_size=(3, 2)), ["columns"]),
+    ("conv2d_input", partial(engine.grad.conv2d_input, ARRAYS["x"], groups=2), ["w", "gy"]),
+    (
+        "conv2d_weight",
+        lambda x, gy: engine.grad.conv2d_weight(x, ARRAYS["w"], gy, groups=2),
+        ["x", "gy"],
+    ),
+    ("conv2d_bias", engine.grad.conv2d_bias, ["gy"]),
+    (
+        "conv_transpose2d_input",
+        partial(engine.grad.conv_transpose2d_input, ARRAYS["x"], groups=2),
+        ["wt", "gyt"],
+    ),
+    (
+        "conv_transpose2d_weight",
+        lambda x, gy: engine.grad.conv_transpose2d_weight(x, ARRAYS["wt"], gy, groups=2),
+        ["x", "gyt"],
+    ),
+]
+calls = pytest.mark.parametrize(
+    ("call", "names"), [pytest.param(call, names, id=name) for name, call, names in CALLS]
+)
+
+
+def operands(names: list[str], dtype: str = "f8") -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(-8, 9, ARRAYS[name]).astype(dtype) for name in names]
+
+
+def unaligned(array: Any) -> Any:
+    buffer = np.empty(array.nbytes + 1, np.uint8)
+    result = buffer[1:].view(array.dtype).reshape(array.shape)
+    result[...] = array
+    return result
+
+
+def read_only(array: Any) -> Any:
+    result = array.copy()
+    result.flags.writeable = False
+    return result
+
+
+def channels_last(array: Any) -> Any:
+    order = (0, *range(2, array.ndim), 1)[: array.ndim]
+    return np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
+
+
+def every_other(array: Any) -> Any:
+    return np.repeat(array, 2, axis=-1)[..., ::2]
+
+
+class Derived(np.ndarray):
+    """A subclass of ndarray that is a plain array in all that counts."""
+
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "Fortran": np.asfortranarray,
+    "channels-last": channels_last,
+    "reversed": lambda a: np.flip(np.flip(a).copy()),
+    "strided": every_other,
+    "read-only": read_only,
+    "unaligned": unaligned,
+    "big-endian": lambda a: a.astype(">f8"),
+    "little-endian": lambda a: a.astype("<f8"),
+    "subclass": lambda a: a.view(Derived),
+}
+
+
+@calls
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_no_layout_changes_a_value(call: Any, names: list[str], layout: str) -> None:
+    plain = operands(names)
+    result = call(*map(LAYOUTS[layout], plain))
+    np.testing.assert_array_equal(result, call(*plain))
+    assert type(result) is np.ndarray
+    assert result.dtype == np.dtype("=f8")
+    assert result.dtype.isnative
+
+
+@calls
+def test_broadcast_arrays_are_arrays(call: Any, names: list[str]) -> None:
+    views = [np.broadcast_to(np.float64(2), ARRAYS[name]) for name in names]
+    np.testing.assert_array_equal(call(*views), call(*[view.copy() for view in views]))
+
+
+@calls
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i1", "u2", "i4", "i8", "u8"])
+def test_the_result_has_the_dtype_is_contiguous_and_shares_nothing(
+    call: Any, names: list[str], dtype: str
+) -> None:
+    arrays = operands(names, dtype)
+    result = call(*arrays)
+    assert result.dtype == dtype
+    assert result.flags.c_contiguous
+    assert result.flags.writeable
+    assert not any(np.shares_memory(result, array) for array in [*arrays, call(*arrays)])
+
+
+@calls
+def test_no_argument_is_modified(call: Any, names: list[str]) -> None:
+    arrays, before = operands(names), operands(names)
+    call(*arrays)
+    np.testing.assert_equal(arrays, before)
+
+
+@calls
+def test_threads_get_the_same_bits(call: Any, names: list[str]) -> None:
+    arrays = operands(names, "f4")
+    expected = call(*arrays).tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: call(*arrays).tobytes(), range(32)))
+    assert set(results) == {expected}
+
+
+@calls
+def test_nan_and_infinity_pass_without_a_warning(call: Any, names: list[str]) -> None:
+    arrays = [np.full(ARRAYS[name], np.inf, "f2") for name in names]
+    assert not np.isfinite(call(*arrays)).any()
+
+
+@pytest.mark.parametrize("step", ["stride", "dilation"])
+@pytest.mark.parametrize("name", ["conv1d", "conv_transpose1d"])
+def test_a_step_that_is_never_taken_may_be_huge(name: str, step: str) -> None:
+    x, w = np.full((1, 1, 1), 2.0), np.full((1, 1, 1), 3.0)
+    assert getattr(engine, name)(x, w, **{step: 2**62}).tolist() == [[[6.0]]]
+
+
+@pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
+def test_complex_gradients_are_autograds(kind: str) -> None:
+    x, w = (a + 1j * np.flip(a) for a in operands(["x", {"conv": "w"}.get(kind, "wt")]))
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, w)]
+    result = getattr(torch.nn.functional, f"{kind}2d")(*leaves, groups=2)
+    gy = result.detach().resolve_conj().numpy()
+    expected = torch.autograd.grad(result, leaves, torch.tensor(gy))
+    gx = getattr(engine.grad, f"{kind}2d_input")(x.shape, w, gy, groups=2)
+    gw = getattr(engine.grad, f"{kind}2d_weight")(x, w.shape, gy, groups=2)
+    np.testing.assert_array_equal(gx, expected[0].resolve_conj())
+    np.testing.assert_array_equal(gw, expected[1].resolve_conj())
+
+
+CONV = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+TRANSPOSED = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+AXES = [1, 2, 3]
+
+
+def parameters(function: Any) -> list[tuple[str, Any]]:
+    return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+def required(*names: str) -> list[tuple[str, Any]]:
+    return [(name, inspect.Parameter.empty) for name in names]
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize(("kind", "options"), [("conv", CONV), ("conv_transpose", TRANSPOSED)])
+def test_functions_have_torchs_signatures(axes: int, kind: str, options: dict[str, int]) -> None:
+    name = f"{kind}{axes}d"
+    expected = [*required("input", "weight"), ("bias", None), *options.items()]
+    assert parameters(getattr(engine, name)) == expected
+    arrays = [torch.ones([1] * (axes + 2))] * 2
+    by_name = dict(expected[2:])
+    assert getattr(torch.nn.functional, name)(*arrays, *by_name.values()).shape == arrays[0].shape
+    assert getattr(torch.nn.functional, name)(*arrays, **by_name).shape == arrays[0].shape
+
+
+@pytest.mark.parametrize("name", ["unfold", "fold"])
+def test_fold_and_unfold_have_torchs_signatures(name: str) -> None:
+    torchs = getattr(torch.nn.functional, name)
+    assert parameters(getattr(engine, name)) == parameters(torchs)
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize("operand", ["input", "weight"])
+def test_gradients_have_torchs_signatures(axes: int, operand: str) -> None:
+    name = f"conv{axes}d_{operand}"
+    assert parameters(getattr(engine.grad, name)) == parameters(getattr(torch.nn.grad, name))
+
+
+@pytest.mark.parametrize("axes", AXES)
+@pytest.mark.parametrize(
+    ("operand", "names"),
+    [("input", ["input_size", "weight"]), ("weight", ["input", "weight_size"])],
+)
+def test_transposed_gradients_take_the_options_of_the_call(
+    axes: int, operand: str, names: list[str]
+) -> None:
+    function = getattr(engine.grad, f"conv_transpose{axes}d_{operand}")
+    assert parameters(function) == [*required(*names, "grad_output"), *TRANSPOSED.items()]
+
+
+ROOT = Path(engine.__file__).parents[1]
+BLOCKED = "import sys; sys.modules['torch'] = None; import engine; print(len(engine.__all__))"
+LISTED = "import sys, engine; print(sorted({name.split('.')[0] for name in sys.modules}))"
+
+
+def python(code: str) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def test_the_engine_does_not_need_torch() -> None:
+    output = python(BLOCKED)
+    assert int(output) == len(engine.__all__)
+
+
+@pytest.mark.parametrize("package", ["torch", "hypothesis", "pytest", "properties", "oracle"])
+def test_the_engine_imports_only_numpy(package: str) -> None:
+    output = python(LISTED)
+    assert f"'{package}'" not in output
+    assert "'numpy'" in output
+
+
+def test_all_that_is_public_is_there_and_documented() -> None:
+    public = [getattr(engine, name) for name in engine.__all__]
+    assert all(inspect.getdoc(thing) for thing in public)
+
+
+def test_the_table_of_deviations_has_three_columns_throughout() -> None:
+    table = [line for line in (engine.__doc__ or "").splitlines() if line.startswith("|")]
+    assert len(table) > 10
+    assert {line.count("|") for line in table} == {4}
+
+
+def test_the_examples_are_true() -> None:
+    result = doctest.testmod(
+        functional, extraglobs={"np": np}, optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert result.attempted > 1
+    assert result.failed == 0

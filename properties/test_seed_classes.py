@@ -1,0 +1,92 @@
+"""The classes of the beginning do what their README said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import engine
+
+CONV = ((2, 3, 7, 6, 3, 3, 2, 4), {"stride": 2, "dilation": 2, "padding": 1})
+DEPTHWISE = ((2, 3, 7, 6, 1, 3, 2, 3), {"padding": (1, 0)})
+both = pytest.mark.parametrize(
+    ("kind", "sizes", "options", "groups"),
+    [
+        pytest.param(engine.Conv2D, *CONV, 1, id="Conv2D"),
+        pytest.param(engine.DepthwiseConv2D, *DEPTHWISE, 3, id="DepthwiseConv2D"),
+    ],
+)
+METHODS = ["create_input_img", "create_kernels", "create_output"]
+
+
+def run(convolution: Any) -> list[Any]:
+    return [getattr(convolution, method)() for method in METHODS]
+
+
+@both
+def test_the_output_is_torchs(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+    image, kernels, output = run(kind(*sizes, **options, seed=0))
+    operands = torch.tensor(image), torch.tensor(kernels)
+    expected = torch.nn.functional.conv2d(*operands, **options, groups=groups)
+    np.testing.assert_allclose(output, expected, rtol=1e-12)
+    assert image.shape == sizes[:4]
+    assert kernels.shape == (sizes[7], *sizes[4:7])
+
+
+@both
+def test_results_are_kept(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+    convolution = kind(*sizes, **options)
+    assert convolution.output is None
+    results = run(convolution)
+    kept = [convolution.input_img, convolution.kernels, convolution.output]
+    assert all(a is b for a, b in zip(kept, results, strict=True))
+
+
+@both
+def test_twice_is_once(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+    convolution = kind(*sizes, **options)
+    np.testing.assert_equal(run(convolution), run(convolution))
+
+
+@both
+def test_the_seed_decides(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+    first, second, other = (run(kind(*sizes, **options, seed=s)) for s in (1, 1, 2))
+    np.testing.assert_equal(first, second)
+    assert not np.array_equal(first[0], other[0])
+    assert not np.array_equal(first[1], other[1])
+
+
+def test_debug_numbers_images_from_1_and_kernels_from_0(capsys: Any) -> None:
+    image, kernels, output = run(engine.Conv2D(2, 1, 2, 2, 1, 1, 2, 2, padding=1, debug=True))
+    assert image[:, 0, 0, 0].tolist() == [1, 2]
+    assert kernels[:, 0, 0, 0].tolist() == [0, 1]
+    assert output[1, 1].max() == 4
+    assert "output (1, 0): kernel (0, 1) meets padded image (1, 1)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", ["parameters", "images", "kernels", "output"])
+def test_verbose_tells(what: str, capsys: Any) -> None:
+    run(engine.DepthwiseConv2D(1, 2, 3, 3, 1, 2, 2, 2, verbose=True))
+    assert f"DepthwiseConv2D {what}" in capsys.readouterr().out
+
+
+def test_nothing_is_told_unasked(capsys: Any) -> None:
+    run(engine.Conv2D(1, 2, 3, 3, 2, 2, 2, 2))
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("method", METHODS[1:])
+def test_another_order_is_an_error(method: str) -> None:
+    convolution = engine.Conv2D(1, 2, 3, 3, 2, 2, 2, 2)
+    with pytest.raises(RuntimeError, match=r"expected create_input_img\(\)"):
+        getattr(convolution, method)()
+
+
+def test_kernels_are_needed_too() -> None:
+    convolution = engine.Conv2D(1, 2, 3, 3, 2, 2, 2, 2)
+    convolution.create_input_img()
+    with pytest.raises(RuntimeError, match="create_kernels"):
+        convolution.create_output()
