@@ -57,9 +57,12 @@ class Operand:
         return f"{self.dtype}({', '.join(parts)})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Case:
-    """One call of `op`; what is not given takes torch's default."""
+    """One call of `op`; what is not given takes torch's default.
+
+    Cases are equal if their lines are: 1, True and int64(1) are not the same argument.
+    """
 
     op: str
     operands: Mapping[str, Any]  # an Operand each, or a literal that is no array
@@ -85,6 +88,11 @@ class Case:
             parts.append(f"blame={self.blame!r}")
         return f"{self.op}({', '.join(parts)})"
 
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Case) and str(self) == str(other)
+
     def __hash__(self) -> int:
         return hash(str(self))
 
@@ -103,7 +111,9 @@ def literal(value: Any) -> str:
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
         return f"[{', '.join(map(literal, value))}]"
-    return repr(value)
+    if isinstance(value, (float, complex)):
+        return repr(value).replace("inf", "1e999")  # inf is a name, not a literal
+    return "..." if value is ... else repr(value)
 
 
 def parse(line: str) -> Case:
@@ -141,14 +151,18 @@ class _Parser:
         if len(call.args) > len(row.operands):
             extra = call.args[len(row.operands)]
             raise self.error(extra, f"{name} takes {len(row.operands)} operands by position")
-        pairs = [*zip(row.operands, call.args, strict=False)]
+        nodes = dict(zip(row.operands, call.args, strict=False))
+        known = [*row.operands, *row.arguments, "data", "blame"]
         for keyword in call.keywords:
             if keyword.arg is None:
                 raise self.error(keyword, "expected NAME=VALUE")
-            if keyword.arg in dict(pairs):
+            if keyword.arg not in known:
+                told = f"{name} has no {keyword.arg!r}; it has {', '.join(known)}"
+                raise self.error(keyword, told)
+            if keyword.arg in nodes:
                 raise self.error(keyword, f"{keyword.arg} is given twice")
-            pairs.append((keyword.arg, keyword.value))
-        return self._filled(name, dict(pairs))
+            nodes[keyword.arg] = keyword.value
+        return self._filled(name, nodes)
 
     def _call(self) -> ast.Call:
         if "\n" in self.line:
@@ -165,24 +179,14 @@ class _Parser:
 
     def _filled(self, name: str, nodes: dict[str, ast.expr]) -> Case:
         row = OPS[name]
-        data = self._word(nodes.pop("data", None), "ones")
-        blame = self._word(nodes.pop("blame", None), None)
-        operands, arguments = {}, {}
-        for key, node in nodes.items():
-            if key in row.operands:
-                operands[key] = self._operand(node)
-            elif key in row.arguments:
-                arguments[key] = self._literal(node)
-            else:
-                known = ", ".join([*row.operands, *row.arguments, "data", "blame"])
-                raise self.error(node, f"{name} has no {key!r}; it has {known}")
+        blame = self._word(nodes.get("blame"), None)
         if blame is not None and blame not in (*row.operands, *row.arguments):
-            raise self.error(len(self.line) - 1, f"{name} has no {blame!r} to blame")
+            raise self.error(nodes["blame"], f"{name} has no {blame!r} to blame")
         return Case(
             name,
-            {k: operands[k] for k in row.operands if k in operands},
-            {k: arguments[k] for k in row.arguments if k in arguments},
-            data if data is not None else "ones",
+            {k: self._operand(nodes[k]) for k in row.operands if k in nodes},
+            {k: self._literal(nodes[k]) for k in row.arguments if k in nodes},
+            self._word(nodes.get("data"), "ones") or "ones",
             blame,
         )
 
@@ -209,6 +213,8 @@ class _Parser:
         dtype = self._dtype(node)
         layout = "contiguous"
         for keyword in node.keywords:
+            if keyword.arg is None:
+                raise self.error(keyword, "expected layout=VALUE")
             if keyword.arg != "layout":
                 raise self.error(keyword, f"an operand has no {keyword.arg!r}; it has layout")
             layout = self._literal(keyword.value)

@@ -1,0 +1,1 @@
+"""Tests of the harness itself: what judges must be judged."""

@@ -1,0 +1,211 @@
+"""The directions of dependency, and what every test must do, read from the source."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import engine
+import oracle
+import properties
+
+PACKAGES = {p.__name__: Path(p.__path__[0]) for p in (engine, oracle, properties)}
+ROOT = PACKAGES["properties"].parent
+SOURCES = {
+    f"{name}/{path.relative_to(folder).as_posix()}": path
+    for name, folder in PACKAGES.items()
+    for path in sorted(folder.rglob("*.py"))
+}
+ENGINE = [name for name in SOURCES if name.startswith("engine/")]
+ORACLE = [name for name in SOURCES if name.startswith("oracle/")]
+HARNESS = [name for name in SOURCES if name.startswith("properties/")]
+TESTS = [name for name in HARNESS if Path(name).name.startswith("test_")]
+
+# Where an engine comes in: `subject` loads whatever is asked for, `court` ours by its definition.
+DOORS = {"properties/subject.py", "properties/court.py"}
+
+
+def tree(name: str) -> ast.Module:
+    return ast.parse(SOURCES[name].read_text(encoding="utf-8"))
+
+
+def imports(name: str) -> Iterator[str]:
+    """The top-level modules that a file imports; '.' for relative ones."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." if node.level else str(node.module).partition(".")[0]
+
+
+def foreign(name: str) -> set[str]:
+    """Imports from neither the package itself nor the standard library."""
+    return {*imports(name)} - {".", *sys.stdlib_module_names}
+
+
+def closure(name: str) -> set[str]:
+    """A file of `properties` and all those that it leads to."""
+    found, open_ends = set(), {name}
+    while open_ends:
+        found.add(name := open_ends.pop())
+        nodes = [n for n in ast.walk(tree(name)) if isinstance(n, ast.ImportFrom) and n.level]
+        words = [n.module or alias.name for n in nodes for alias in n.names]
+        open_ends |= {f"properties/{word}.py" for word in words} - found
+    return found
+
+
+# What judges any engine; tests of our own engine alone may reach for it, and for torch.
+JUDGES = sorted(closure("properties/plugin.py") | closure("properties/test_engine.py"))
+
+
+def functions(name: str) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(tree(name)) if isinstance(node, ast.FunctionDef)]
+
+
+def length(function: ast.FunctionDef) -> int:
+    """Lines of code: without signature, docstring and decorators."""
+    body = function.body[ast.get_docstring(function) is not None :]
+    return body[-1].end_lineno - body[0].lineno + 1 if body and body[-1].end_lineno else 0
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_the_engine_needs_numpy_alone(name: str) -> None:
+    assert foreign(name) <= {"numpy"}
+
+
+@pytest.mark.parametrize("name", ORACLE)
+def test_the_oracle_needs_torch_and_numpy_alone(name: str) -> None:
+    assert foreign(name) <= {"numpy", "torch"}
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_an_engine_is_reached_through_its_doors_alone(name: str) -> None:
+    assert "engine" not in foreign(name) or name in DOORS
+
+
+@pytest.mark.parametrize("name", JUDGES)
+def test_the_harness_reaches_torch_through_the_oracle_alone(name: str) -> None:
+    assert "torch" not in foreign(name)
+
+
+@pytest.mark.parametrize("name", [*ENGINE, *ORACLE])
+def test_nothing_that_is_judged_knows_its_judges(name: str) -> None:
+    assert foreign(name).isdisjoint({"properties", "pytest", "hypothesis"})
+
+
+def run(code: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+WITHOUT_TORCH = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+import numpy as np
+import engine
+print(engine.conv1d(np.ones((1, 1, 3)), np.ones((1, 1, 2))).tolist())
+"""
+
+
+def test_the_engine_works_where_torch_is_absent() -> None:
+    assert run(WITHOUT_TORCH) == "[[[2.0, 2.0]]]"
+
+
+@pytest.mark.parametrize("module", ["torch", "oracle", "properties", "hypothesis", "pytest"])
+def test_importing_the_engine_imports_no(module: str) -> None:
+    assert run(f"import engine, sys; print({module!r} in sys.modules)") == "False"
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_no_function_of_the_engine_is_longer_than_30_lines(name: str) -> None:
+    assert [f"{f.name}: {length(f)} lines" for f in functions(name) if length(f) > 30] == []
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_the_engine_rejects_by_name_and_never_by_assert(name: str) -> None:
+    raised = [node.exc for node in ast.walk(tree(name)) if isinstance(node, ast.Raise) and node.exc]
+    called = [getattr(getattr(e, "func", e), "id", "") for e in raised]
+    assert {"Exception", "AssertionError"}.isdisjoint(called)
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree(name)))
+
+
+@pytest.mark.parametrize("name", ENGINE)
+def test_the_engine_never_uses_as_strided(name: str) -> None:
+    assert "as_strided(" not in SOURCES[name].read_text(encoding="utf-8")
+
+
+def called(node: ast.AST) -> str:
+    """The last name of the function that `node` calls."""
+    function = node.func if isinstance(node, ast.Call) else None
+    return str(getattr(function, "attr", getattr(function, "id", "")))
+
+
+def is_a_check(node: ast.AST) -> bool:
+    """pytest.raises, or a function that asserts by its name, such as NumPy's."""
+    return called(node) == "raises" or called(node).startswith("assert_")
+
+
+def shows_something(test: ast.FunctionDef) -> bool:
+    """It asserts, expects an exception, or returns a verdict for @holds_for to count."""
+    judged = "holds_for" in map(called, test.decorator_list)
+    returns = [n for n in ast.walk(test) if isinstance(n, ast.Return) and n.value is not None]
+    asserts = [n for n in ast.walk(test) if isinstance(n, ast.Assert) or is_a_check(n)]
+    return bool(returns if judged else asserts)
+
+
+def every_test() -> list[tuple[str, ast.FunctionDef]]:
+    return [(n, f) for n in TESTS for f in functions(n) if f.name.startswith("test_")]
+
+
+EACH_TEST = pytest.mark.parametrize(
+    "test", [f for _, f in every_test()], ids=[f"{Path(n).stem}.{f.name}" for n, f in every_test()]
+)
+
+
+@EACH_TEST
+def test_every_test_asserts_raises_or_judges(test: ast.FunctionDef) -> None:
+    assert shows_something(test)
+
+
+@EACH_TEST
+def test_no_test_has_a_loop_a_branch_or_a_try(test: ast.FunctionDef) -> None:
+    machinery = (ast.For, ast.While, ast.If, ast.Try)
+    assert not any(isinstance(node, machinery) for node in ast.walk(test))
+
+
+@EACH_TEST
+def test_no_test_is_longer_than_10_lines(test: ast.FunctionDef) -> None:
+    assert length(test) <= 10
+
+
+def test_no_two_tests_of_a_file_share_a_name() -> None:
+    names = [(n, f.name) for n, f in every_test()]
+    assert len({*names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("def test(): assert x", True),
+        ("def test():\n with pytest.raises(E): f()", True),
+        ("@holds_for(cases)\ndef test(case): return judge(case)", True),
+        ("def test(): np.testing.assert_equal(x, y)", True),
+        ("def test(): x == y", False),
+        ("def test(): return x == y", False),
+        ("@holds_for(cases)\ndef test(case): judge(case)", False),
+        ("@holds_for(cases)\ndef test(case): return", False),
+    ],
+)
+def test_a_test_that_shows_nothing_is_told_apart(source: str, shown: bool) -> None:
+    function = ast.parse(source).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert shows_something(function) is shown
