@@ -217,6 +217,8 @@ class _Parser:
                 raise self.error(keyword, "expected layout=VALUE")
             if keyword.arg != "layout":
                 raise self.error(keyword, f"an operand has no {keyword.arg!r}; it has layout")
+            if keyword is not node.keywords[0]:
+                raise self.error(keyword, "layout is given twice")
             layout = self._literal(keyword.value)
             if layout not in LAYOUTS:
                 raise self.error(

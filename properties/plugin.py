@@ -223,11 +223,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if SELFTEST in item.path.parents:
             item.add_marker("selftest")
-    named = config.option.markexpr or any("selftest" in argument for argument in config.args)
-    if not named:
-        items[:] = [item for item in items if not item.get_closest_marker("selftest")]
     kept = [item for item in items if _is_asked_for(harness, item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    config.hook.pytest_deselected(items=list({*items} - {*kept}))
     items[:] = sorted(
         kept, key=lambda item: _source(item) is None or isinstance(_source(item), int)
     )
@@ -239,7 +236,12 @@ def _source(item: pytest.Item) -> Any:
 
 
 def _is_asked_for(harness: Harness, item: pytest.Item) -> bool:
-    """With --case only properties run; with another engine only what judges that engine."""
+    """With --case only properties run; with another engine only what judges that engine; the
+    harness's own tests only if marked or named."""
+    config = harness.config
+    named = config.option.markexpr or any("selftest" in argument for argument in config.args)
+    if SELFTEST in item.path.parents:
+        return bool(named)
     statement: Property | None = getattr(getattr(item, "function", None), "property", None)
     if statement is None:
         return harness.subject.own and not harness.cases
