@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given, seed
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from .case import Case
@@ -28,16 +28,23 @@ class Property:
     strategy: Strategy
     shards: int
     own_only: bool
+    corpus: bool
 
 
 def holds_for(
-    strategy: Strategy, *, shards: int = SHARDS, own_only: bool = False
+    strategy: Strategy,
+    *,
+    shards: int = SHARDS,
+    own_only: bool = False,
+    corpus: bool = True,
+    part: float = 1,
 ) -> Callable[[Statement], Any]:
     """Make a test of a statement about one case.
 
     The statement returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and once per line of the corpus or of --case.
+    `strategy`, and once per line of the corpus or of --case. A shard of a property that is one
+    of many draws `part` of the profile's number of cases.
     """
 
     def decorate(statement: Statement) -> Any:
@@ -47,18 +54,22 @@ def holds_for(
                 if court.hear(statement, source) is None:
                     pytest.skip("says nothing about this case")
             else:
-                explore(statement, strategy, source, court)
+                explore(statement, strategy, source, court, part)
 
         test.__doc__ = statement.__doc__
         test.__name__ = statement.__name__
         test.__module__ = statement.__module__
-        test.property = Property(statement, strategy, shards, own_only)  # type: ignore[attr-defined]
+        test.property = Property(  # type: ignore[attr-defined]
+            statement, strategy, shards, own_only, corpus
+        )
         return test
 
     return decorate
 
 
-def explore(statement: Statement, strategy: Strategy, shard: int, court: Court) -> None:
+def explore(
+    statement: Statement, strategy: Strategy, shard: int, court: Court, part: float = 1
+) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone."""
 
     def holds(case: Case) -> None:
@@ -66,8 +77,10 @@ def explore(statement: Statement, strategy: Strategy, shard: int, court: Court) 
 
     holds.__name__ = statement.__name__  # a part of the key in Hypothesis' database
     digest = zlib.crc32(f"{court.seed}:{statement.__name__}:{shard}".encode())
+    search = given(strategy(ops=court.ops, dtypes=court.dtypes))(holds)
+    examples = max(1, round(settings().max_examples * part))
     try:
-        seed(digest)(given(strategy(ops=court.ops, dtypes=court.dtypes))(holds))()
+        settings(max_examples=examples)(seed(digest)(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
