@@ -57,7 +57,7 @@ class Near:
 
     def __add__(self, other: Any) -> Near:
         other = other if isinstance(other, Near) else exactly(other)
-        calls = " + ".join(filter(None, (self.calls, other.calls)))
+        calls = f"{self.calls} + {other.calls or 'data'}"
         with np.errstate(all="ignore"):
             return Near(self.value + other.value, self.allowed + other.allowed, calls)
 
