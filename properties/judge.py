@@ -168,7 +168,7 @@ def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
     if got.error is not None:
         kind = RejectedValid if isinstance(got.error, REJECTIONS) else EngineCrash
         headline = f"raised on a call that {trusted.spec} accepts"
-        raise kind(case, subject, headline, ("raised", _told(got.error)))
+        raise kind(case, subject, headline, ("raised", told_of(got.error)))
     _judge_conduct(case, subject, got)
     ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
     if got.unstable:
@@ -178,7 +178,7 @@ def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
 
 def _judge_rejection(trial: Trial, error: Exception, got: Outcome) -> Verdict:
     case, subject = trial.case, trial.subject
-    told = (f"{trial.trusted.spec} raised", _told(error))
+    told = (f"{trial.trusted.spec} raised", told_of(error))
     missing_kernel = isinstance(error, NotImplementedError)  # says nothing about the call
     if got.error is None and missing_kernel:
         return Verdict("not judged")
@@ -187,7 +187,7 @@ def _judge_rejection(trial: Trial, error: Exception, got: Outcome) -> Verdict:
         headline = f"accepted a call that {trial.trusted.spec} rejects"
         raise AcceptedInvalid(case, subject, headline, told, ("engine gave", str(shape)))
     if subject.own:
-        came = ("engine raised", _told(got.error))
+        came = ("engine raised", told_of(got.error))
         if not missing_kernel and not _is_a(got.error, type(error)):
             wanted = f"expected {type(error).__name__} or a subclass"
             raise WrongError(case, subject, wanted, told, came)
@@ -208,7 +208,7 @@ def blamed(error: Exception) -> str | None:
     return match and match[1]
 
 
-def _told(error: Exception) -> str:
+def told_of(error: Exception) -> str:
     first = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first[:200]}"
 
@@ -274,9 +274,9 @@ def _value_mismatch(
     y, y64, ratio, allowed = found
     worst = np.unravel_index(np.argmax(ratio), ratio.shape)
     factor = float(ratio[worst])
-    how = (
-        f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "where it must be exact"
-    )
+    how = f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "though it is exact"
+    if not (np.isfinite(y[worst]) and np.isfinite(y64[worst])):
+        how = "in what is inf or nan"
     error = np.abs(widen(y)[worst] - y64[worst])
     kinds = (ValueMismatch, MarginalValueMismatch)
     if name != OUTPUT:

@@ -17,7 +17,18 @@ import numpy as np
 from .case import Case, Operand
 from .court import Court
 from .data import BITS, arrays, dtype_of, widest_range
-from .judge import EngineHang, Mismatch, Verdict, widen
+from .judge import (
+    REJECTIONS,
+    DtypeMismatch,
+    EngineCrash,
+    EngineHang,
+    Mismatch,
+    RejectedValid,
+    ShapeMismatch,
+    Verdict,
+    told_of,
+    widen,
+)
 from .ops import (
     OPS,
     OUTPUT,
@@ -109,8 +120,9 @@ def _exact_dot(a: Any, b: Any) -> list[int]:
 class Premise:
     """A suitable case: its arrays, its arguments one value per axis, and calls of the engine."""
 
-    def __init__(self, case: Case, court: Court) -> None:
+    def __init__(self, case: Case, court: Court, origin: Case, equation: str) -> None:
         self.case, self.court, self.op = case, court, OPS[case.op]
+        self.origin, self.equation = origin, equation  # what a failure names
         self.filled = arrays(case)
         self.operands, self.arguments = self.filled.operands, plain(case)
         self.x, self.w = self.operands["input"], self.operands.get("weight")
@@ -185,12 +197,13 @@ class Premise:
         subject = self.court.subject
         got = subject.once(case, operands, gy)
         if got.hung:
-            raise EngineHang(self.case, subject, "did not return", ("call", str(case)))
+            raise EngineHang(self.origin, subject, "did not return", ("call", str(case)))
         if got.not_claimed and not subject.own:
             raise NotClaimed
         if got.error is not None:
-            raised = f"{type(got.error).__name__}: {got.error}"[:200]
-            raise self.broken("raised on a valid call", ("call", str(case)), ("raised", raised))
+            kind = RejectedValid if isinstance(got.error, REJECTIONS) else EngineCrash
+            told = (("call", str(case)), ("raised", told_of(got.error)))
+            raise kind(self.origin, subject, "raised on a valid call", *told)
         shapes = {k: v.shape for k, v in operands.items()}
         counts = terms_by_result(OPS[case.op], shapes, case.arguments)
         scales = _Scales(self.court, case, operands, gy)
@@ -204,10 +217,12 @@ class Premise:
     def _check_type(self, case: Case, name: str, value: Any, shapes: Shapes) -> None:
         shape = shapes.get(name.removeprefix("grad_")) or output_shape(case, shapes)
         dtype = np.dtype(dtype_of(case))
-        if np.shape(value) != shape or getattr(value, "dtype", None) != dtype:
-            got = f"{name} {getattr(value, 'dtype', type(value).__name__)} {np.shape(value)}"
-            told = (("call", str(case)), ("engine", got), ("expected", f"{dtype} {shape}"))
-            raise self.broken("a result has another shape or type", *told)
+        got = f"{name} {getattr(value, 'dtype', type(value).__name__)} {np.shape(value)}"
+        told = (("call", str(case)), ("engine", got), ("expected", f"{name} {dtype} {shape}"))
+        if np.shape(value) != shape:
+            raise ShapeMismatch(self.origin, self.court.subject, f"{name} has another shape", *told)
+        if getattr(value, "dtype", None) != dtype:
+            raise DtypeMismatch(self.origin, self.court.subject, f"{name} has another type", *told)
 
     def _allowed(self, name: str, y: Any, k: int, scales: _Scales) -> Any:
         """How far each element of a result of `k` terms may be from the true one."""
@@ -230,7 +245,8 @@ class Premise:
             return np.where(np.isfinite(scale), allowed, 0.0)
 
     def broken(self, headline: str, *details: tuple[str, str]) -> RelationBroken:
-        return RelationBroken(self.case, self.court.subject, headline, *details)
+        headline = f"{self.equation}: {headline}"
+        return RelationBroken(self.origin, self.court.subject, headline, *details)
 
     def compare(self, left: Near, right: Near) -> None:
         """Nothing, if both sides are equal within their bounds."""

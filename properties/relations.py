@@ -19,7 +19,7 @@ from . import suitable
 from .case import DTYPES, Case, Operand
 from .court import Court
 from .data import arrays, dtype_of
-from .judge import Mismatch, Verdict, widen
+from .judge import Verdict, widen
 from .ops import OPS, Op
 from .premise import Near, NotClaimed, Premise, Sides, exactly, joined, verdict
 from .strategies import cases
@@ -79,16 +79,14 @@ class Relation:
         if not self._applies(case, court):
             return None
         try:
-            return verdict(self.equation, Premise(self.suited(case), court))
+            premise = Premise(self.suited(case), court, case, self.equation.__doc__ or "")
+            return verdict(self.equation, premise)
         except NotClaimed:
             return Verdict("not claimed")
-        except Exception as error:
-            if not _is_valid(case, court):
-                return None  # what follows from it means nothing
-            if isinstance(error, Mismatch):
-                error.case = case  # the one to replay, not what it was made into
-                error.headline = f"{self.equation.__doc__}: {error.headline}"
-            raise
+        except Exception:
+            if _is_valid(case, court):
+                raise
+            return None  # what follows from it means nothing
 
     def suited(self, case: Case) -> Case:
         """`case`, changed as little as lets the relation show something."""
