@@ -100,7 +100,7 @@ CALL = "conv2d((1,), (1,), "
         ("'conv2d'", "'conv2d'", "expected a call"),
         ("lambda: conv2d()", "lambda", "expected a call"),
         # names
-        ("conv4d((1,), (1,))", "conv4d", "expected an op, one of conv1d, conv2d"),
+        ("conv4d((1,), (1,))", "conv4d", "expected an op, one of conv1d, conv_transpose1d"),
         ("torch.conv2d((1,), (1,))", "torch", "expected an op"),
         ("conv2d((1,), (1,), (1,), 3)", "3)", "conv2d takes 3 operands by position"),
         (CALL + "strid=2)", "strid=", "conv2d has no 'strid'; it has input, weight, bias, stride"),
