@@ -66,6 +66,8 @@ class Court:
 
         def fails(case: Case) -> bool:
             nonlocal found
+            if case.op not in self.ops:
+                return False
             try:
                 statement(case, self)
             except Mismatch as error:

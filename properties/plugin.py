@@ -236,16 +236,18 @@ def _source(item: pytest.Item) -> Any:
 
 
 def _is_asked_for(harness: Harness, item: pytest.Item) -> bool:
-    """With --case only properties run; with another engine only what judges that engine; the
-    harness's own tests only if marked or named."""
-    config = harness.config
-    named = config.option.markexpr or any("selftest" in argument for argument in config.args)
-    if SELFTEST in item.path.parents:
-        return bool(named)
+    """With --case only properties run; with another engine only what judges that engine."""
     statement: Property | None = getattr(getattr(item, "function", None), "property", None)
     if statement is None:
-        return harness.subject.own and not harness.cases
+        is_selftest = item.get_closest_marker("selftest") is not None
+        return is_selftest or (harness.subject.own and not harness.cases)
     return harness.subject.own or not statement.own_only
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the harness's own tests out unless they are marked or named."""
+    named = config.option.markexpr or any("selftest" in argument for argument in config.args)
+    return True if collection_path == SELFTEST and not named else None
 
 
 @pytest.fixture

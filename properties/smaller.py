@@ -14,6 +14,7 @@ from typing import Any
 from .case import DTYPES, Case, Operand
 from .ops import OPS, Op, per_axis
 
+_FUNCTIONS = {"Conv": "conv", "ConvTranspose": "conv_transpose"}
 PER_AXIS = ("stride", "padding", "dilation", "output_padding")
 
 
@@ -39,9 +40,12 @@ def moves(case: Case) -> Iterator[Case]:
 
 
 def _axes(case: Case) -> Iterator[Case]:
-    """The same in fewer dimensions."""
+    """The same as a function, and in fewer dimensions."""
     op = OPS[case.op]
-    fewer = case.op.replace(f"{op.axes}d", f"{op.axes - 1}d")
+    function = f"{_FUNCTIONS.get(op.family)}{op.axes}d"
+    if function in OPS and set(case.arguments) <= set(OPS[function].arguments):
+        yield replace(case, op=function)
+    fewer = f"{op.family}{op.axes - 1}d"
     if fewer not in OPS or not _is_regular(case):
         return
     for axis in range(op.axes):
@@ -127,7 +131,7 @@ class Sizes:
 def _is_regular(case: Case) -> bool:
     """Whether every operand has the shape that its letters say."""
     op = OPS[case.op]
-    return all(
+    return "weight" in case.operands and all(
         isinstance(v, Operand)
         and len(v.shape) in _ranks(op, op.letters[k])
         and not (k == case.blame == "bias")

@@ -128,7 +128,7 @@ class Subject:
         return {
             name: getattr(grad, function)(*arrays, **arguments)
             for name, (function, arrays, arguments) in calls.items()
-            if hasattr(grad, function) and (name != "grad_bias" or "bias" in operands)
+            if hasattr(grad, function) and (name != "grad_bias" or operands.get("bias") is not None)
         }
 
 
