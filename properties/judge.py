@@ -274,7 +274,9 @@ def _value_mismatch(
     y, y64, ratio, allowed = found
     worst = np.unravel_index(np.argmax(ratio), ratio.shape)
     factor = float(ratio[worst])
-    how = f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "though it is exact"
+    how = (
+        f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "where it must be exact"
+    )
     if not (np.isfinite(y[worst]) and np.isfinite(y64[worst])):
         how = "in what is inf or nan"
     error = np.abs(widen(y)[worst] - y64[worst])

@@ -27,8 +27,9 @@ from .holds import SHARDS, Property
 from .judge import EngineCrash, Mismatch, mismatches
 from .ops import OPS
 from .proof import never_met, proven
-from .recorder import Recorder, last_line
+from .recorder import Recorder, dies, last_line
 from .report import block, replay, summary, versions
+from .smaller import smallest
 from .subject import OWN, Subject, SubjectError, load
 from .tally import Tally
 
@@ -216,8 +217,9 @@ class Controller:
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
         """Name the case at which a worker's process died."""
         if line := last_line(self.harness.folder / report.node.gateway.id):
-            crash = EngineCrash(parse(line), self.harness.subject, "the process died in this call")
-            _show(report, [crash])
+            court = self.harness.court
+            case = smallest(parse(line), lambda case: dies(lambda: court.against_torch(case)))
+            _show(report, [EngineCrash(case, court.subject, "the process died in this call")])
 
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         seen = getattr(node, "workeroutput", {}).get("convolutions")
