@@ -155,10 +155,10 @@ def opened(case: Case, subject: Subject, trusted: Subject) -> Trial:
     return Trial(case, subject, trusted, operands, next(iter(gys), None), expected)
 
 
-def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
-    """The verdict on `case`, or a `Mismatch`."""
+def judge(case: Case, subject: Subject, trusted: Subject, *, repeat: bool = True) -> Verdict:
+    """The verdict on `case`, or a `Mismatch`; without `repeat` the engine is called only once."""
     trial = opened(case, subject, trusted)
-    got = subject.call(case, trial.operands, trial.gy)
+    got = subject.call(case, trial.operands, trial.gy, repeat=repeat)
     if got.hung:
         raise EngineHang(case, subject, "did not return")
     if got.not_claimed and not subject.own:
