@@ -157,7 +157,12 @@ def opened(case: Case, subject: Subject, trusted: Subject) -> Trial:
 
 def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
     """The verdict on `case`, or a `Mismatch`."""
-    trial = opened(case, subject, trusted)
+    return verdict(opened(case, subject, trusted))
+
+
+def verdict(trial: Trial) -> Verdict:
+    """The verdict on an opened trial, or a `Mismatch`."""
+    case, subject, trusted = trial.case, trial.subject, trial.trusted
     got = subject.call(case, trial.operands, trial.gy)
     if got.hung:
         raise EngineHang(case, subject, "did not return")
