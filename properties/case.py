@@ -50,8 +50,8 @@ class Operand:
 
     def __str__(self) -> str:
         if self.dtype == "float32" and self.layout == "contiguous":
-            return repr(self.shape)
-        parts = [str(n) for n in self.shape]
+            return literal(self.shape)
+        parts = [literal(n) for n in self.shape]
         if self.layout != "contiguous":
             parts.append(f"layout={self.layout!r}")
         return f"{self.dtype}({', '.join(parts)})"
@@ -116,22 +116,23 @@ def literal(value: Any) -> str:
     return "..." if value is ... else repr(value)
 
 
-def parse(line: str) -> Case:
-    """The case that `line` names.
+def parse(line: str, *, partial: bool = False) -> Case:
+    """The case that `line` names; a `partial` one may have ``...`` for anything.
 
     Raises
     ------
     CaseError
         The line is malformed or names something unknown; the message points at the column.
     """
-    return _Parser(line).case()
+    return _Parser(line, partial).case()
 
 
 class _Parser:
     """Reads a line through Python's own grammar; evaluates nothing but literals."""
 
-    def __init__(self, line: str) -> None:
+    def __init__(self, line: str, partial: bool) -> None:
         self.line = line
+        self.partial = partial
 
     def error(self, node: ast.AST | int, message: str) -> CaseError:
         at = node if isinstance(node, int) else self._column(node)
@@ -235,7 +236,7 @@ class _Parser:
     def _shape(self, nodes: list[ast.expr]) -> tuple[int, ...]:
         sizes = [self._literal(node) for node in nodes]
         for node, size in zip(nodes, sizes, strict=True):
-            if type(size) is not int or size < 0:
+            if not (type(size) is int and size >= 0) and not (self.partial and size is ...):
                 raise self.error(node, f"expected a size, got {size!r}")
         return tuple(sizes)
 

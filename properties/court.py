@@ -9,6 +9,7 @@ from functools import cached_property
 
 from . import judge as judging
 from .case import Case
+from .deviations import is_excused
 from .judge import Mismatch, Verdict
 from .recorder import Recorder
 from .smaller import smallest
@@ -29,6 +30,7 @@ class Court:
     seed: int
     tally: Tally = field(default_factory=Tally)
     recorder: Recorder | None = None
+    asked: bool = False  # whether any property was put to the test
 
     @cached_property
     def oracle(self) -> Subject:
@@ -80,7 +82,12 @@ class Court:
         return found
 
     def against_torch(self, case: Case) -> Verdict:
-        verdict = judging.judge(case, self.subject, self.oracle)
+        try:
+            verdict = judging.judge(case, self.subject, self.oracle)
+        except Mismatch as mismatch:
+            if not self.subject.own or not is_excused(mismatch):
+                raise
+            return Verdict("deviates")
         if any(verdict.ratios.values()) and self.tally.samples():
             self.tally.add_torch(case.op, judging.own_ratios(case, self.oracle))
         return verdict

@@ -42,6 +42,7 @@ def holds_for(
 
     def decorate(statement: Statement) -> Any:
         def test(source: int | Case, court: Court) -> None:
+            court.asked = True
             if isinstance(source, Case):
                 if court.hear(statement, source) is None:
                     pytest.skip("says nothing about this case")

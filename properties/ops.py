@@ -150,6 +150,11 @@ OPS = {
 }
 
 
+def rank(op: Op, operand: str) -> int:
+    """The number of axes of a batched operand."""
+    return sum(op.axes if letter in "XK" else 1 for letter in op.letters[operand])
+
+
 def terms_by_result(op: Op, shapes: Shapes, arguments: Mapping[str, Any]) -> Terms:
     """K: the number of products summed into one element of each result of a valid call."""
     return op.terms(op, shapes, {**op.arguments, **arguments})

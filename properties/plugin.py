@@ -20,6 +20,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from .case import DTYPES, Case, CaseError, Operand, parse
+from .corpus import CORPUS, read_cases, read_lines
 from .court import Court
 from .holds import Property
 from .judge import EngineCrash, Mismatch, mismatches
@@ -29,7 +30,6 @@ from .report import block, replay, summary, versions
 from .subject import OWN, Subject, SubjectError, load
 from .tally import Tally
 
-CORPUS = Path(__file__).parent / "corpus.txt"
 SELFTEST = Path(__file__).parent / "selftest"
 
 # Hypothesis' own explanation costs 6-8 times the shrinking on Python 3.11; the block explains.
@@ -89,7 +89,6 @@ class Harness:
         self.dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
         self.tally = Tally()
         self.failing: dict[str, str] = {}  # block -> line
-        self.judged = False
         self.court = Court(self.subject, self.ops, self.dtypes, self._seed(), self.tally)
         if path := getattr(config, "workerinput", {}).get("convolution_recorder"):
             self.court.recorder = Recorder(Path(path))
@@ -121,12 +120,6 @@ def _read_cases(text: str) -> list[Case]:
         return [parse(line.strip()) for line in lines]
     except CaseError as error:
         raise pytest.UsageError(f"--case: {error}") from None
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a file of cases, without blank lines and # comments."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
 
 
 def _chosen(
@@ -188,7 +181,7 @@ class Controller:
         seen = getattr(node, "workeroutput", {}).get("convolutions")
         if seen:
             self.harness.tally.merge(seen["rows"])
-            self.harness.judged |= seen["judged"]
+            self.harness.court.asked |= seen["asked"]
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -209,9 +202,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if statement is None:
         return
     harness = metafunc.config.stash[harness_key]
-    cases = harness.cases or [
-        case for case in map(parse, read_lines(CORPUS)) if harness.draws(case)
-    ]
+    cases = harness.cases or [case for case in read_cases(CORPUS) if harness.draws(case)]
     shards = [] if harness.cases else [*range(statement.shards)]
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
@@ -253,9 +244,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture
 def court(request: pytest.FixtureRequest) -> Court:
     """The engine in the dock, before its judges."""
-    harness = request.config.stash[harness_key]
-    harness.judged = True
-    return harness.court
+    return request.config.stash[harness_key].court
 
 
 @pytest.hookimpl(wrapper=True)
@@ -302,17 +291,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if harness.is_worker:
         session.config.workeroutput["convolutions"] = {  # type: ignore[attr-defined]
             "rows": harness.tally.dump(),
-            "judged": harness.judged,
+            "asked": harness.court.asked,
         }
         return
     _printing.remove(harness)
-    if harness.judged and not harness.tally.checked and exitstatus == pytest.ExitCode.OK:
+    if harness.court.asked and not harness.tally.checked and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     harness = config.stash[harness_key]
-    if not harness.judged:
+    if not harness.court.asked:
         return
     terminalreporter.section("convolutions checked against torch")
     for line in summary(harness.tally):

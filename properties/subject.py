@@ -87,8 +87,9 @@ class Subject:
 
         def run(operands: Operands, gy: Any) -> Results:
             output = function(**operands, **case.arguments)
-            gy = gy(output.shape) if callable(gy) else gy
-            return {OUTPUT: output, **({} if gy is None else self.gradients(case, operands, gy))}
+            if (gy := _fitting(gy, output)) is None:
+                return {OUTPUT: output}
+            return {OUTPUT: output, **self.gradients(case, operands, gy)}
 
         return run
 
@@ -106,8 +107,8 @@ class Subject:
             x, *state = (operands[k] for k in op.operands if operands.get(k) is not None)
             layer.load_state_dict(dict(zip(("weight", "bias"), state, strict=False)))
             output = layer(x, **call)
-            gy = gy(output.shape) if callable(gy) else gy
-            found = layer.backward(x, gy, **call) if gy is not None else ()
+            gy = _fitting(gy, output) if hasattr(layer, "backward") else None
+            found = () if gy is None else layer.backward(x, gy, **call)
             gradients = zip(GRADIENTS, found, strict=False)
             return {OUTPUT: output} | {k: v for k, v in gradients if v is not None}
 
@@ -130,6 +131,12 @@ class Subject:
             for name, (function, arrays, arguments) in calls.items()
             if hasattr(grad, function) and (name != "grad_bias" or operands.get("bias") is not None)
         }
+
+
+def _fitting(gy: Any, output: Any) -> Any:
+    """The gradient of `output`; none if it has another shape, which is then the failure."""
+    shape = np.shape(output)
+    return gy(shape) if callable(gy) else gy if np.shape(gy) == shape else None
 
 
 def _unstable(run: Run, operands: Operands, gy: Any, first: Results) -> str:

@@ -20,7 +20,8 @@ class Row:
     rejected: int = 0
     failed: int = 0  # with the steps of shrinking
     not_claimed: int = 0
-    not_judged: int = 0
+    not_judged: int = 0  # torch has no kernel for what the engine computes
+    deviates: int = 0  # from torch, by design
     worst: dict[str, float] = field(default_factory=dict)  # error ÷ bound of the engine
     worst_torch: dict[str, float] = field(default_factory=dict)  # of torch, on a sample
     seconds: float = 0.0
@@ -55,6 +56,8 @@ class Tally:
             row.not_claimed += 1
         elif verdict.status == "not judged":
             row.not_judged += 1
+        elif verdict.status == "deviates":
+            row.deviates += 1
         else:
             row.checked += 1
             row.rejected += verdict.status == "rejected"
