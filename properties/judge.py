@@ -175,6 +175,8 @@ def verdict(trial: Trial) -> Verdict:
         headline = f"raised on a call that {trusted.spec} accepts"
         raise kind(case, subject, headline, ("raised", _told(got.error)))
     _judge_conduct(case, subject, got)
+    if subject.own and (missing := {*trial.expected.values} - {*got.values}):
+        raise GradientMismatch(case, subject, f"gave no {', '.join(sorted(missing))}")
     ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
     if got.unstable:
         raise NotRepeatable(case, subject, got.unstable)

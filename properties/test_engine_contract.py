@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,16 @@ def test_a_dtype_without_a_kernel_is_not_implemented(dtype: Any) -> None:
 def test_a_step_that_is_never_taken_may_be_huge(name: str, step: str) -> None:
     x, w = np.full((1, 1, 1), 2.0), np.full((1, 1, 1), 3.0)
     assert getattr(engine, name)(x, w, **{step: 2**62}).tolist() == [[[6.0]]]
+
+
+class Step(IntEnum):
+    TWO = 2
+
+
+def test_a_subclass_of_int_is_an_integer() -> None:
+    x, w = np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 1))
+    assert engine.conv1d(x, w, stride=Step.TWO).tolist() == [[[0.0, 2.0, 4.0]]]
+    assert torch.nn.functional.conv1d(*map(torch.tensor, (x, w)), stride=Step.TWO).shape[-1] == 3
 
 
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])

@@ -255,6 +255,12 @@ def test_loaded_values_are_cast_copies(dtype: str) -> None:
     assert layer.weight.dtype == np.dtype("f4")
 
 
+def test_bools_are_numbers_to_load() -> None:
+    layer = engine.Conv1d(1, 1, 2, bias=False)
+    layer.load_state_dict({"weight": np.array([[[True, False]]])})
+    np.testing.assert_array_equal(layer.weight, np.array([[[1, 0]]], "f4"))
+
+
 def test_a_loaded_parameter_is_contiguous() -> None:
     layer = engine.Conv1d(2, 3, 4, bias=False)
     layer.load_state_dict({"weight": np.ones((3, 2, 4), order="F")})

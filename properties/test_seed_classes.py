@@ -83,7 +83,8 @@ def test_debug_tells_what_meets_what(capsys: Any) -> None:
 
 TOLD = """\
 Conv2D parameters:
-{'inp_n': 1, 'inp_c': 1, 'inp_h': 1, 'inp_w': 2, 'ker_c': 1, 'ker_h': 1, 'ker_w': 1, 'num_ker': 2}, \
+{'inp_n': 1, 'inp_c': 1, 'inp_h': 1, 'inp_w': 2, \
+'ker_c': 1, 'ker_h': 1, 'ker_w': 1, 'num_ker': 2}, \
 self.stride=(1, 2), self.dilation=(3, 4), self.padding=(0, 0)
 Conv2D images (1, 1, 1, 2):
 [[[[1. 1.]]]]

@@ -55,6 +55,7 @@ SIBLINGS = {
     "groups": "batch",
     "real": "imag",
 }
+TYPES = {"int", "tuple", "list", "np.integer", "TypeError", "ValueError", "RuntimeError"}
 COMMUTATIVE = {"min", "max", "swapaxes"}
 DROPPED = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.Raise)
 
@@ -124,7 +125,9 @@ def _constant(node: ast.Constant) -> Found:
         yield "constant", ast.Constant(value + 1)
         yield "constant", ast.Constant(value - 1)
     elif isinstance(value, str):
-        yield "text", ast.Constant(f"{value}x")
+        yield "text", ast.Constant(value[:-1] if value else "x")
+        if 1 < len(value) < 6:  # such as the kinds of a dtype
+            yield "text", ast.Constant(value[1:])
         if "->" in value:  # einsum's axes
             yield "axes", ast.Constant(f"{value[:-2]}{value[:-3:-1]}")
 
@@ -168,10 +171,15 @@ def _swapped(nodes: list[Any]) -> Iterator[list[Any]]:
 
 
 def _sequence(node: ast.Tuple | ast.List) -> Found:
-    if isinstance(node.ctx, ast.Load):
+    if isinstance(node.ctx, ast.Load) and not _is_set(node):
         yield from (("swap", changed(node, elts=elts)) for elts in _swapped(node.elts))
-    if isinstance(node, ast.List) and len(node.elts) > 1:
+    if (isinstance(node, ast.List) and len(node.elts) > 1) or _is_set(node):
         yield from _without(node)
+
+
+def _is_set(node: ast.Tuple | ast.List) -> bool:
+    """A tuple of types (or of exceptions): its order means nothing, its elements do."""
+    return all((isinstance(e, ast.Name) and e.id in TYPES) or text(e) in TYPES for e in node.elts)
 
 
 def _without(node: Any) -> Found:
@@ -285,7 +293,9 @@ class Source:
     @cached_property
     def needs(self) -> set[str]:
         nodes = [n for n in self.tree.body if isinstance(n, ast.ImportFrom) and n.level]
-        return {name for n in nodes for name in ([n.module] if n.module else [a.name for a in n.names])}
+        return {
+            name for n in nodes for name in ([n.module] if n.module else [a.name for a in n.names])
+        }
 
     @cached_property
     def mutants(self) -> list[Mutant]:
@@ -304,7 +314,9 @@ class Source:
             if isinstance(node, ast.stmt) and _is_declaration(node):
                 continue
             runs = bool(lines) or (isinstance(holder, ast.FunctionDef) and field == "body")
-            own = _lines(node) if runs and isinstance(node, (ast.stmt, ast.excepthandler)) else lines
+            own = (
+                _lines(node) if runs and isinstance(node, (ast.stmt, ast.excepthandler)) else lines
+            )
             named = isinstance(node, (ast.FunctionDef, ast.ClassDef))
             where = f"{function}.{node.name}" if named else function  # type: ignore[attr-defined]
             line = self.text[getattr(node, "lineno", min(own, default=1)) - 1].strip()
@@ -315,6 +327,17 @@ class Source:
                     place = (holder, field, index)
                     yield Mutant(self.name, where, line, change, own, place, node, new)
             yield from self._below(node, where, own)
+
+    def rewritten(self, line: str, code: str) -> Mutant:
+        """A mutant made by hand: the statement that begins with `line` becomes `code`."""
+        number = next(i for i, text in enumerate(self.text, 1) if text.strip().startswith(line))
+        for holder in ast.walk(self.tree):
+            for field, index, node in _inner(holder):
+                if isinstance(node, ast.stmt) and node.lineno == number:
+                    place = (holder, field, index)
+                    new = ast.parse(code).body
+                    return Mutant(self.name, self.name, line, code, _lines(node), place, node, new)
+        raise ValueError(line)
 
     def mutated(self, mutant: Mutant) -> CodeType:
         """The module's code with `mutant` in it; the tree is left as it was."""
