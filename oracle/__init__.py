@@ -31,46 +31,55 @@ def tensor(value: Any) -> Any:
     return torch.from_numpy(np.array(value, value.dtype.newbyteorder("="), order="C"))
 
 
-def _on_arrays(function: Any) -> Any:
-    """`function` with arrays for tensors; every other argument reaches torch as it came."""
+FUNCTIONS = (
+    *("conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+    *("fold", "unfold"),
+)
+
+
+def on_arrays(name: str, tensor: Any = tensor) -> Any:
+    """A torch function with arrays for tensors; other arguments reach torch as they came."""
+    function = getattr(F, name)
 
     def call(*arguments: Any, **named: Any) -> Result:
         named = {name: tensor(value) for name, value in named.items()}
         result: Result = function(*map(tensor, arguments), **named).numpy()
         return result
 
-    call.__name__ = function.__name__
-    call.__doc__ = f"torch.nn.functional.{function.__name__} on arrays."
+    call.__name__ = name
+    call.__doc__ = f"torch.nn.functional.{name} on arrays."
     return call
 
 
-conv1d, conv2d, conv3d = map(_on_arrays, (F.conv1d, F.conv2d, F.conv3d))
-conv_transpose1d = _on_arrays(F.conv_transpose1d)
-conv_transpose2d = _on_arrays(F.conv_transpose2d)
-conv_transpose3d = _on_arrays(F.conv_transpose3d)
-fold, unfold = _on_arrays(F.fold), _on_arrays(F.unfold)
+conv1d, conv2d, conv3d = map(on_arrays, FUNCTIONS[:3])
+conv_transpose1d, conv_transpose2d, conv_transpose3d = map(on_arrays, FUNCTIONS[3:6])
+fold, unfold = map(on_arrays, FUNCTIONS[6:])
 
 
 def gradients(
-    function: str, operands: Mapping[str, Any], arguments: Mapping[str, Any], grad_output: Any
+    function: str,
+    operands: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    grad_output: Any,
+    tensor: Any = tensor,
 ) -> dict[str, Result]:
     """torch.autograd's gradients of a function with respect to each of its operands.
 
     For complex numbers they are the conjugate ones, as torch defines them.
     """
     leaves = {k: tensor(v).requires_grad_() for k, v in operands.items() if v is not None}
-    return _backward(getattr(F, function)(**leaves, **arguments), leaves, grad_output)
+    return _backward(getattr(F, function)(**leaves, **arguments), leaves, tensor(grad_output))
 
 
 def _backward(output: Any, leaves: Mapping[str, Any], grad_output: Any) -> dict[str, Result]:
-    found = torch.autograd.grad(output, list(leaves.values()), tensor(grad_output))
+    found = torch.autograd.grad(output, list(leaves.values()), grad_output)
     return {f"grad_{k}": v.numpy() for k, v in zip(leaves, found, strict=True)}
 
 
-class _Layer:
-    """A module of torch.nn on arrays, with `backward` beside it."""
+class Layer:
+    """A module of torch.nn on arrays, with `backward` beside it; its subclasses name which."""
 
-    module: Any
+    tensor = staticmethod(tensor)
 
     def __init__(self, *arguments: Any, dtype: Any = np.float32, **options: Any) -> None:
         kind = getattr(torch.nn, type(self).__name__)
@@ -81,14 +90,14 @@ class _Layer:
 
     def __call__(self, input: Any, **options: Any) -> Result:
         with torch.no_grad():
-            result: Result = self._layer(tensor(input), **options).numpy()
+            result: Result = self._layer(self.tensor(input), **options).numpy()
         return result
 
     def backward(self, input: Any, grad_output: Any, **options: Any) -> list[Result | None]:
         """The gradients of input, weight and bias."""
-        x = tensor(input).requires_grad_()
+        x = self.tensor(input).requires_grad_()
         leaves = {"input": x, **dict(self._layer.named_parameters())}
-        found = _backward(self._layer(x, **options), leaves, grad_output)
+        found = _backward(self._layer(x, **options), leaves, self.tensor(grad_output))
         return [found.get(name) for name in ("grad_input", "grad_weight", "grad_bias")]
 
 
@@ -101,19 +110,19 @@ DTYPES = {
 }
 
 
-class Conv1d(_Layer): ...
+class Conv1d(Layer): ...
 
 
-class Conv2d(_Layer): ...
+class Conv2d(Layer): ...
 
 
-class Conv3d(_Layer): ...
+class Conv3d(Layer): ...
 
 
-class ConvTranspose1d(_Layer): ...
+class ConvTranspose1d(Layer): ...
 
 
-class ConvTranspose2d(_Layer): ...
+class ConvTranspose2d(Layer): ...
 
 
-class ConvTranspose3d(_Layer): ...
+class ConvTranspose3d(Layer): ...

@@ -29,7 +29,9 @@ class Court:
     dtypes: tuple[str, ...]
     seed: int
     tally: Tally = field(default_factory=Tally)
+    budget: float = 0.0  # seconds to spend on plain sampling
     recorder: Recorder | None = None
+    keep: Callable[[Mismatch], None] = lambda mismatch: None  # at once, lest Ctrl-C lose it
     asked: bool = False  # whether any property was put to the test
 
     @cached_property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -18,51 +20,110 @@ from .judge import Mismatch, mismatches
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 
 Strategy = Callable[..., st.SearchStrategy[Case]]
+Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
+Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
 
 @dataclass(frozen=True)
 class Property:
-    """A statement that must hold for all cases of a strategy."""
+    """A statement that must hold for all cases, and how to search for one where it does not."""
 
     statement: Statement
-    strategy: Strategy
+    explore: Callable[[int, Court], None]  # one shard; raises what it finds
     shards: int
-    own_only: bool
+    own_only: bool = False  # of our own engine alone
+    takes_lines: bool = False  # of the corpus and of --case
+    spends_budget: bool = False  # runs only with --budget, and then alone
 
 
 def holds_for(
-    strategy: Strategy, *, shards: int = SHARDS, own_only: bool = False
+    strategy: Strategy, *, shards: int = SHARDS, own_only: bool = False, covers: bool = False
 ) -> Callable[[Statement], Any]:
     """Make a test of a statement about one case.
 
     The statement returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and once per line of the corpus or of --case.
+    `strategy`, and once per line of the corpus or of --case. With `covers`, the features of the
+    cases drawn are counted.
     """
 
     def decorate(statement: Statement) -> Any:
-        def test(source: int | Case, court: Court) -> None:
-            court.asked = True
-            if isinstance(source, Case):
-                if court.hear(statement, source) is None:
-                    pytest.skip("says nothing about this case")
-            else:
-                explore(statement, strategy, source, court)
+        def explore(shard: int, court: Court) -> None:
+            _search(statement, strategy, shard, court, covers)
 
-        test.__doc__ = statement.__doc__
-        test.__name__ = statement.__name__
-        test.__module__ = statement.__module__
-        test.property = Property(statement, strategy, shards, own_only)  # type: ignore[attr-defined]
-        return test
+        return _as_test(Property(statement, explore, shards, own_only, takes_lines=True))
 
     return decorate
 
 
-def explore(statement: Statement, strategy: Strategy, shard: int, court: Court) -> None:
+def holds_for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Statement], Any]:
+    """Make a test of a statement about every case of `enumeration`, without sampling."""
+
+    def decorate(statement: Statement) -> Any:
+        def explore(shard: int, court: Court) -> None:
+            for case in islice(enumeration(court.ops), shard, None, shards):
+                try:
+                    verdict = court.hear(statement, case)
+                except Mismatch as mismatch:
+                    raise court.smallest(statement, mismatch) from None
+                court.tally.complete(enumeration.__name__, case, verdict)
+
+        return _as_test(Property(statement, explore, shards))
+
+    return decorate
+
+
+def holds_for_budget(sampler: Sampler) -> Callable[[Statement], Any]:
+    """Make a test that spends --budget seconds on cases of a plain `sampler`, in every worker."""
+
+    def decorate(statement: Statement) -> Any:
+        def explore(shard: int, court: Court) -> None:
+            found: dict[tuple[str, str], Mismatch] = {}
+            until = time.monotonic() + court.budget
+            for case in sampler(court.seed + shard, court.ops, court.dtypes):
+                try:
+                    court.hear(statement, case)
+                except Mismatch as mismatch:
+                    kind = (type(mismatch).__name__, case.op)
+                    if kind not in found:
+                        found[kind] = court.smallest(statement, mismatch)
+                        court.keep(found[kind])
+                if time.monotonic() > until:
+                    break
+            if found:
+                raise ExceptionGroup("", [*found.values()])
+
+        return _as_test(Property(statement, explore, 0, spends_budget=True))
+
+    return decorate
+
+
+def _as_test(made: Property) -> Any:
+    statement = made.statement
+
+    def test(source: int | Case, court: Court) -> None:
+        court.asked = True
+        if not isinstance(source, Case):
+            made.explore(source, court)
+        elif court.hear(statement, source) is None:
+            pytest.skip("says nothing about this case")
+
+    test.__doc__ = statement.__doc__
+    test.__name__ = statement.__name__
+    test.__module__ = statement.__module__
+    test.property = made  # type: ignore[attr-defined]
+    return test
+
+
+def _search(
+    statement: Statement, strategy: Strategy, shard: int, court: Court, covers: bool
+) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone."""
 
     def holds(case: Case) -> None:
-        court.hear(statement, case)
+        verdict = court.hear(statement, case)
+        if covers and verdict is not None and verdict.status == "agreed":
+            court.tally.cover(case)
 
     holds.__name__ = statement.__name__  # a part of the key in Hypothesis' database
     digest = zlib.crc32(f"{court.seed}:{statement.__name__}:{shard}".encode())

@@ -284,6 +284,8 @@ def _value_mismatch(
     how = (
         f"by {factor:.3g} × the allowed error" if np.isfinite(factor) else "where it must be exact"
     )
+    if not (np.isfinite(y[worst]) and np.isfinite(y64[worst])):
+        how = "in what is inf or nan"
     error = np.abs(widen(y)[worst] - y64[worst])
     kinds = (ValueMismatch, MarginalValueMismatch)
     if name != OUTPUT:

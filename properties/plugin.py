@@ -22,11 +22,14 @@ from hypothesis import Phase, settings
 from .case import DTYPES, Case, CaseError, Operand, parse
 from .corpus import CORPUS, read_cases, read_lines
 from .court import Court
-from .holds import Property
+from .coverage import table
+from .holds import SHARDS, Property
 from .judge import EngineCrash, Mismatch, mismatches
 from .ops import OPS
-from .recorder import Recorder, last_line
+from .proof import never_met, proven
+from .recorder import Recorder, dies, last_line
 from .report import block, replay, summary, versions
+from .smaller import smallest
 from .subject import OWN, Subject, SubjectError, load
 from .tally import Tally
 
@@ -68,6 +71,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--examples", type=int, metavar="N", help="cases per shard, instead of the profile's"
     )
+    group.addoption(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="spend this wall-clock time, in every worker, on cases from a plain random generator",
+    )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 
@@ -90,8 +99,11 @@ class Harness:
         self.tally = Tally()
         self.failing: dict[str, str] = {}  # block -> line
         self.court = Court(self.subject, self.ops, self.dtypes, self._seed(), self.tally)
-        if path := getattr(config, "workerinput", {}).get("convolution_recorder"):
-            self.court.recorder = Recorder(Path(path))
+        self.court.budget = config.getoption("--budget") or 0.0
+        self.folder = self._folder()
+        if self.is_worker:
+            self.court.recorder = Recorder(self.folder / config.workerinput["workerid"])  # type: ignore[attr-defined]
+        self.court.keep = self._keep
 
     def _seed(self) -> int:
         """The run's seed: as asked for, 0 in the deterministic profile, else a new one."""
@@ -102,10 +114,45 @@ class Harness:
             return int(asked)
         return 0 if settings().derandomize else random.SystemRandom().randrange(2**32)
 
+    def _folder(self) -> Path:
+        """Where workers leave what must outlive them."""
+        if self.is_worker:
+            return Path(self.config.workerinput["convolution_folder"])  # type: ignore[attr-defined]
+        return Path(tempfile.mkdtemp(prefix="convolutions-"))
+
+    def _keep(self, mismatch: Mismatch) -> None:
+        """Write down a failure as soon as it is found."""
+        with (self.folder / "found").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([block(mismatch), str(mismatch.case)]) + "\n")
+
+    def kept(self) -> dict[str, str]:
+        """Failures written down by any worker and not yet shown: block -> line."""
+        file = self.folder / "found"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+        return {k: v for k, v in map(json.loads, lines) if k not in self.failing}
+
+    @property
+    def workers(self) -> int:
+        """How many processes share the work."""
+        if self.is_worker:
+            return int(self.config.workerinput["workercount"])  # type: ignore[attr-defined]
+        return 1
+
     def draws(self, case: Case) -> bool:
         """Whether --ops and --dtypes leave `case` in."""
         arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
         return case.op in self.ops and all(v.dtype in self.dtypes for v in arrays)
+
+    @property
+    def compared_nothing(self) -> bool:
+        return self.court.asked and not self.tally.checked
+
+    @property
+    def never_drawn(self) -> list[str]:
+        """Pairs of features that a whole run of the ci profile should have drawn and has not."""
+        whole = self.subject.own and (self.ops, self.dtypes) == (self.subject.ops, DTYPES)
+        enough = settings.get_profile("ci").max_examples * SHARDS // 2
+        return never_met(self.tally) if whole and self.tally.drawn.total() >= enough else []
 
     @property
     def is_worker(self) -> bool:
@@ -160,28 +207,29 @@ class Controller:
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
-        self.folder = Path(tempfile.mkdtemp(prefix="convolutions-"))
-        self.last = ""  # the case at which the last worker died
 
     def pytest_configure_node(self, node: Any) -> None:
         node.workerinput["convolution_seed"] = self.harness.court.seed
-        node.workerinput["convolution_recorder"] = str(self.folder / node.gateway.id)
+        node.workerinput["convolution_folder"] = str(self.harness.folder)
 
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
         """Name the case at which a worker's process died."""
-        worker = report.node.gateway.id
-        if line := last_line(self.folder / worker):
-            crash = EngineCrash(parse(line), self.harness.subject, "the process died in this call")
-            _show(report, [crash])
-
-    def pytest_unconfigure(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if line := last_line(self.harness.folder / report.node.gateway.id):
+            court = self.harness.court
+            case = smallest(parse(line), lambda case: dies(lambda: court.against_torch(case)))
+            _show(report, [EngineCrash(case, court.subject, "the process died in this call")])
 
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         seen = getattr(node, "workeroutput", {}).get("convolutions")
         if seen:
-            self.harness.tally.merge(seen["rows"])
+            self.harness.tally.merge(seen["tally"])
             self.harness.court.asked |= seen["asked"]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    harness = config.stash.get(harness_key, None)
+    if harness and not harness.is_worker:
+        shutil.rmtree(harness.folder, ignore_errors=True)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -204,6 +252,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     harness = metafunc.config.stash[harness_key]
     cases = harness.cases or [case for case in read_cases(CORPUS) if harness.draws(case)]
     shards = [] if harness.cases else [*range(statement.shards)]
+    if statement.spends_budget and harness.court.budget:
+        shards = [*range(harness.workers)]
+    if not statement.takes_lines:
+        cases = []
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 
@@ -229,10 +281,15 @@ def _source(item: pytest.Item) -> Any:
 def _is_asked_for(harness: Harness, item: pytest.Item) -> bool:
     """With --case only properties run; with another engine only what judges that engine."""
     statement: Property | None = getattr(getattr(item, "function", None), "property", None)
+    if harness.court.budget:
+        return statement is not None and statement.spends_budget
     if statement is None:
         is_selftest = item.get_closest_marker("selftest") is not None
         return is_selftest or (harness.subject.own and not harness.cases)
-    return harness.subject.own or not statement.own_only
+    wanted = statement.takes_lines or not harness.cases
+    return (
+        wanted and not statement.spends_budget and (harness.subject.own or not statement.own_only)
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -290,31 +347,51 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     harness = session.config.stash[harness_key]
     if harness.is_worker:
         session.config.workeroutput["convolutions"] = {  # type: ignore[attr-defined]
-            "rows": harness.tally.dump(),
+            "tally": harness.tally.dump(),
             "asked": harness.court.asked,
         }
         return
     _printing.remove(harness)
-    if harness.court.asked and not harness.tally.checked and exitstatus == pytest.ExitCode.OK:
+    if exitstatus == pytest.ExitCode.OK and (harness.compared_nothing or harness.never_drawn):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     harness = config.stash[harness_key]
     if not harness.court.asked:
         return
+    write = terminalreporter.write_line
     terminalreporter.section("convolutions checked against torch")
     for line in summary(harness.tally):
-        terminalreporter.write_line(line)
-    if not harness.tally.checked:
-        terminalreporter.write_line("nothing was compared: this run fails", red=True)
+        write(line)
+    for text, line in harness.kept().items():
+        harness.failing[text] = line
+        write(text)
     lines = [*dict.fromkeys(harness.failing.values())]
     for line in lines:
-        terminalreporter.write_line(replay(harness.subject.spec, line), red=True)
+        write(replay(harness.subject.spec, line), red=True)
+    _write_proof(terminalreporter, harness, green=not lines)
     if path := config.getoption("--report"):
         Path(path).write_text(json.dumps(_as_json(harness, lines), indent=1) + "\n")
     if (path := config.getoption("--failing")) and lines:
         Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _write_proof(terminalreporter: Any, harness: Harness, *, green: bool) -> None:
+    """What the run proves, or why it fails though nothing failed."""
+    write = terminalreporter.write_line
+    if harness.compared_nothing:
+        write("nothing was compared: this run fails", red=True)
+    if harness.tally.pairs and harness.config.get_verbosity() > 0:
+        terminalreporter.section("how often features met")
+        for line in table(harness.tally.pairs):
+            write(line)
+    if green and (lines := [*proven(harness.tally)]):
+        terminalreporter.section("what this run proves")
+        for line in lines:
+            write(line)
+    for pair in harness.never_drawn:
+        write(f"never drawn: {pair}: this run fails", red=True)
 
 
 def _as_json(harness: Harness, failing: list[str]) -> dict[str, Any]:
@@ -323,6 +400,6 @@ def _as_json(harness: Harness, failing: list[str]) -> dict[str, Any]:
         "versions": versions(),
         "profile": settings.get_current_profile_name(),
         "seed": harness.court.seed,
-        "ops": harness.tally.dump(),
+        **harness.tally.dump(),
         "failing": failing,
     }

@@ -70,8 +70,10 @@ def _defaults(case: Case) -> Iterator[Case]:
     for name in OPS[case.op].operands[2:]:
         if name in case.operands and name != case.blame:
             yield replace(case, operands={k: v for k, v in case.operands.items() if k != name})
-    for name in case.arguments:
-        if name not in {case.blame, "groups"}:
+    op = OPS[case.op]
+    required = {k for k, v in op.arguments.items() if v is None and not op.is_layer}
+    for name, value in case.arguments.items():
+        if name not in {case.blame, *required} and (name != "groups" or value == 1):
             yield replace(case, arguments={k: v for k, v in case.arguments.items() if k != name})
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .case import Case
+from .coverage import pairs
+from .data import widest
 from .judge import Verdict
 
 SAMPLE = 8  # torch's own error is measured on one in so many cases with rounding
@@ -34,6 +37,20 @@ class Row:
                 setattr(self, name, getattr(self, name) + value)
 
 
+@dataclass
+class Complete:
+    """What was checked of a scope that is enumerated whole."""
+
+    accepted: int = 0
+    rejected: int = 0
+    escape: float = 0.0  # with which a fault of degree 2 in the data passes one accepted case
+
+    def add(self, accepted: int, rejected: int, escape: float) -> None:
+        self.accepted += accepted
+        self.rejected += rejected
+        self.escape = max(self.escape, escape)
+
+
 def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
     for name, ratio in ratios.items():
         worst[name] = max(worst.get(name, 0.0), ratio)
@@ -41,9 +58,12 @@ def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
 
 @dataclass
 class Tally:
-    """Rows by op."""
+    """Rows by op, enumerations by name and op, and how often features met."""
 
     rows: dict[str, Row] = field(default_factory=dict)
+    scopes: dict[str, Complete] = field(default_factory=dict)
+    pairs: Counter[str] = field(default_factory=Counter)
+    drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     rounded: int = 0
 
     def row(self, op: str) -> Row:
@@ -52,17 +72,26 @@ class Tally:
     def add(self, case: Case, verdict: Verdict, seconds: float) -> None:
         row = self.row(case.op)
         row.seconds += seconds
-        if verdict.status == "not claimed":
-            row.not_claimed += 1
-        elif verdict.status == "not judged":
-            row.not_judged += 1
-        elif verdict.status == "deviates":
-            row.deviates += 1
-        else:
-            row.checked += 1
-            row.rejected += verdict.status == "rejected"
-            row.failed += verdict.status == "failed"
-            raise_to(row.worst, verdict.ratios)
+        name = _UNCHECKED.get(verdict.status)
+        if name is not None:
+            setattr(row, name, getattr(row, name) + 1)
+            return
+        row.checked += 1
+        row.rejected += verdict.status == "rejected"
+        row.failed += verdict.status == "failed"
+        raise_to(row.worst, verdict.ratios)
+
+    def cover(self, case: Case) -> None:
+        """Count the features of a valid case that was drawn."""
+        self.drawn[case.op] += 1
+        self.pairs.update(pairs(case))
+
+    def complete(self, scope: str, case: Case, verdict: Verdict | None) -> None:
+        """Count one case of an enumeration."""
+        rejected = verdict is not None and verdict.status == "rejected"
+        escape = 0.0 if rejected else 2 / (2 * widest(case) + 1)
+        scopes = self.scopes.setdefault(f"{scope} {case.op}", Complete())
+        scopes.add(not rejected, rejected, escape)
 
     def samples(self) -> bool:
         """Whether torch's own error is to be measured on this case with rounding."""
@@ -77,8 +106,21 @@ class Tally:
         return sum(row.checked for row in self.rows.values())
 
     def dump(self) -> dict[str, Any]:
-        return {op: asdict(row) for op, row in self.rows.items()}
+        """As JSON, for another process to `merge`."""
+        return {
+            "ops": {op: asdict(row) for op, row in self.rows.items()},
+            "scopes": {name: asdict(scope) for name, scope in self.scopes.items()},
+            "pairs": dict(self.pairs),
+            "drawn": dict(self.drawn),
+        }
 
-    def merge(self, dumped: dict[str, Any]) -> None:
-        for op, row in dumped.items():
+    def merge(self, dumped: Mapping[str, Any]) -> None:
+        for op, row in dumped["ops"].items():
             self.row(op).merge(Row(**row))
+        for name, scope in dumped["scopes"].items():
+            self.scopes.setdefault(name, Complete()).add(**scope)
+        self.pairs.update(dumped["pairs"])
+        self.drawn.update(dumped["drawn"])
+
+
+_UNCHECKED = {"not claimed": "not_claimed", "not judged": "not_judged", "deviates": "deviates"}

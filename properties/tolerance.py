@@ -70,6 +70,9 @@ def excess(got: Any, y: Any, allowed: Any, scale: Any, dtype: str, accumulator: 
     alike = (got == y) | (np.isnan(got) & np.isnan(y))
     may_overflow = np.isfinite(scale) & (scale >= largest(accumulator))
     if dtype == "float16":
-        may_overflow |= (np.abs(y) + allowed >= 65520) & (np.sign(got) == np.sign(y))
+        rounding = unit_roundoff(dtype) * np.abs(y) if dtype != accumulator else 0.0
+        with np.errstate(invalid="ignore"):  # only the sum's own error may carry it there
+            reaches = np.abs(y) + (allowed - rounding) >= 65520
+        may_overflow |= reaches & (np.sign(got) == np.sign(y))
     alike |= may_overflow & ~np.isfinite(got)
     return np.where(alike, 0.0, np.where(np.isnan(ratio), np.inf, ratio))

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from properties.case import Case, CaseError, Operand, parse
+from properties.ops import OPS
 from properties.plugin import CORPUS, read_lines
 from properties.strategies import cases, invalid_cases
 
@@ -17,8 +19,11 @@ def fields(case: Case) -> tuple[object, ...]:
     return case.op, dict(case.operands), dict(case.arguments), case.data, case.blame
 
 
-@given(cases() | invalid_cases())
-def test_every_line_reads_back_as_its_case(case: Case) -> None:
+@pytest.mark.parametrize("op", OPS)
+@settings(max_examples=200)
+@given(data=st.data())
+def test_every_line_reads_back_as_its_case(op: str, data: st.DataObject) -> None:
+    case = data.draw(cases((op,)) | invalid_cases((op,)))
     again = parse(str(case))
     assert fields(again) == fields(case)
     assert str(again) == str(case)  # tells 1 from True, 1.0 and int64(1), which are equal
@@ -63,6 +68,32 @@ def test_no_line_stands_twice_in_the_corpus() -> None:
         ("conv1d((1,), (1,), stride=...)", "conv1d((1,), (1,), stride=...)"),
         ("conv1d((1,), (1,), stride=(int64(2), [-1.5]))", None),
         ("conv1d([[1.0]], 'ones', bias=2j)", None),
+        # each op has arguments of its own, in torch's order
+        (
+            "conv_transpose2d((1, 1, 2, 2), (1, 1, 3, 3), dilation=2, groups=1, output_padding=1, "
+            "padding=1, stride=2)",
+            "conv_transpose2d((1, 1, 2, 2), (1, 1, 3, 3), stride=2, padding=1, output_padding=1, "
+            "groups=1, dilation=2)",
+        ),
+        (
+            "Conv2d((1, 1, 3, 3), (1, 1, 3, 3), (1,), padding_mode='reflect', padding=1)",
+            "Conv2d((1, 1, 3, 3), (1, 1, 3, 3), bias=(1,), padding=1, padding_mode='reflect')",
+        ),
+        (
+            "ConvTranspose2d((1, 1, 2, 2), (1, 1, 2, 2), output_size=[5, 4], stride=2)",
+            "ConvTranspose2d((1, 1, 2, 2), (1, 1, 2, 2), stride=2, output_size=[5, 4])",
+        ),
+        (
+            "fold((1, 4, 1), kernel_size=(2, 2), output_size=(2, 2), data='reals:1')",
+            "fold((1, 4, 1), output_size=(2, 2), kernel_size=(2, 2), data='reals:1')",
+        ),
+        (
+            "unfold(float64(1, 1, 2, 2), stride=2, kernel_size=2, padding=1)",
+            "unfold(float64(1, 1, 2, 2), kernel_size=2, padding=1, stride=2)",
+        ),
+        ("unfold(input=(1, 1, 2, 2))", "unfold((1, 1, 2, 2))"),
+        ("Conv1d((1, 1, 1), (1, 1, 1), padding_mode='zeros')", None),
+        ("ConvTranspose1d((1, 1, 1), (1, 1, 1), output_size=None)", None),
     ],
 )
 def test_a_line_is_printed_in_one_way(written: str, printed: str | None) -> None:
@@ -100,7 +131,7 @@ CALL = "conv2d((1,), (1,), "
         ("'conv2d'", "'conv2d'", "expected a call"),
         ("lambda: conv2d()", "lambda", "expected a call"),
         # names
-        ("conv4d((1,), (1,))", "conv4d", "expected an op, one of conv1d, conv2d"),
+        ("conv4d((1,), (1,))", "conv4d", "expected an op, one of conv1d, conv_transpose1d"),
         ("torch.conv2d((1,), (1,))", "torch", "expected an op"),
         ("conv2d((1,), (1,), (1,), 3)", "3)", "conv2d takes 3 operands by position"),
         (CALL + "strid=2)", "strid=", "conv2d has no 'strid'; it has input, weight, bias, stride"),
@@ -108,6 +139,15 @@ CALL = "conv2d((1,), (1,), "
         (CALL + "stride=1, stride=2)", "stride=2", "stride is given twice"),
         (CALL + "**{'stride': 2})", "**", "expected NAME=VALUE"),
         ("conv2d(*(1, 2))", "*", "expected a literal"),
+        # what another op has
+        (CALL + "output_padding=1)", "output_padding", "conv2d has no 'output_padding'"),
+        (CALL + "padding_mode='zeros')", "padding_mode", "conv2d has no 'padding_mode'"),
+        ("conv_transpose1d((1,), (1,), output_size=1)", "output_size", "no 'output_size'"),
+        ("Conv1d((1,), (1,), kernel_size=1)", "kernel_size", "Conv1d has no 'kernel_size'"),
+        ("unfold((1,), (1,))", "(1,))", "unfold takes 1 operands by position"),
+        ("fold((1,), groups=1)", "groups", "fold has no 'groups'; it has input, output_size"),
+        ("Fold((1,))", "Fold", "expected an op"),
+        ("unfold((1,), blame='weight')", "'weight'", "unfold has no 'weight' to blame"),
         # operands
         ("conv2d(float3(1), (1,))", "float3", "expected a dtype, one of float32, float64"),
         ("conv2d(float32(1, order='F'), (1,))", "order", "no 'order'; it has layout"),

@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from properties.case import DTYPES, parse
 from properties.court import Court
-from properties.holds import Property, explore
+from properties.holds import Property
 from properties.judge import Mismatch, judge, mismatches
 from properties.test_engine import (
     test_the_engine_equals_the_oracle as equals,
@@ -38,7 +38,7 @@ def found_by(searched: Property, court: Court) -> list[Mismatch]:
     """The failures of the first shard that has any."""
     for shard in range(searched.shards):
         try:
-            explore(searched.statement, searched.strategy, shard, court)
+            searched.explore(shard, court)
         except (Mismatch, ExceptionGroup) as error:
             return mismatches(error)
     return []
