@@ -8,6 +8,7 @@ one of its lines, the check that killed the mutant before it first.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import itertools
 import os
@@ -279,6 +280,7 @@ class Jury:
     def _work(self, mutants: Sequence[Mutant], writer: int) -> None:
         """Judge, tell each verdict, and end this process without any ceremony."""
         status = 1
+        faulthandler.disable()  # that some mutants crash is no news
         try:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
