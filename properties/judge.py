@@ -157,7 +157,12 @@ def opened(case: Case, subject: Subject, trusted: Subject) -> Trial:
 
 def judge(case: Case, subject: Subject, trusted: Subject, *, repeat: bool = True) -> Verdict:
     """The verdict on `case`, or a `Mismatch`; without `repeat` the engine is called only once."""
-    trial = opened(case, subject, trusted)
+    return verdict(opened(case, subject, trusted), repeat=repeat)
+
+
+def verdict(trial: Trial, *, repeat: bool = True) -> Verdict:
+    """The verdict on an opened trial, or a `Mismatch`."""
+    case, subject, trusted = trial.case, trial.subject, trial.trusted
     got = subject.call(case, trial.operands, trial.gy, repeat=repeat)
     if got.hung:
         raise EngineHang(case, subject, "did not return")
@@ -170,6 +175,8 @@ def judge(case: Case, subject: Subject, trusted: Subject, *, repeat: bool = True
         headline = f"raised on a call that {trusted.spec} accepts"
         raise kind(case, subject, headline, ("raised", _told(got.error)))
     _judge_conduct(case, subject, got)
+    if subject.own and (missing := {*trial.expected.values} - {*got.values}):
+        raise GradientMismatch(case, subject, f"gave no {', '.join(sorted(missing))}")
     ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
     if got.unstable:
         raise NotRepeatable(case, subject, got.unstable)
