@@ -175,7 +175,7 @@ class Checker:
                 self.function, argument, f"expected a tuple or list of integers, got {value!r}"
             )
         sizes = tuple([self.integer(argument, v) for v in value])
-        if min(sizes, default=0) < 0:
+        if any(n < 0 for n in sizes):
             self.reject(argument, f"expected integers of at least 0, got {value!r}")
         return sizes
 
@@ -269,7 +269,7 @@ class Checker:
     def not_empty(self, operand: Operand) -> None:
         """Only the batch and the channels may be empty."""
         name, shape = operand
-        if 0 in shape[2:] and 0 not in shape[:2]:
+        if 0 in shape and 0 not in shape[:2]:
             self.reject(
                 name,
                 f"expected spatial axes of at least 1 element (only the batch may be empty), "
@@ -279,7 +279,7 @@ class Checker:
 
 def is_supported(dtype: np.dtype[Any]) -> bool:
     """Whether arrays of `dtype`, in either byte order, can be convolved."""
-    return dtype.kind in "iu" or (dtype.kind in "fc" and dtype.type in _INEXACT)
+    return dtype.kind in "iu" or dtype.type in _INEXACT
 
 
-_INEXACT = frozenset({np.float16, np.float32, np.float64, np.complex64, np.complex128})
+_INEXACT = {np.float16, np.float32, np.float64, np.complex64, np.complex128}

@@ -52,7 +52,7 @@ def _accumulated(
     with np.errstate(all="ignore"):  # IEEE's inf and nan are results here, as in torch
         result = algorithm(g, left.astype(wide, copy=False), right.astype(wide, copy=False))
         if b is not None:
-            result += b.astype(wide, copy=False).reshape(-1, *[1] * len(g.kernel_size))
+            result += b.reshape(-1, *[1] * len(g.kernel_size))
         return rounded(result, left.dtype)
 
 

@@ -19,18 +19,17 @@ from .geometry import Array, Geometry
 
 
 def windows(g: Geometry, x: Array) -> Array:
-    """Every place of the window: (N, G·C, *X) -> (N, G, C, *Y, *K)."""
+    """Every place of the window: (N, G·C, *X) -> (N, G·C, *Y, *K)."""
     axes = tuple(range(2, x.ndim))
     extent = [d * (k - 1) + 1 for k, d in zip(g.kernel_size, g.dilation, strict=True)]
     # No place reads the zeros beyond the padding; they let a window slide that has no place at all.
     border = [(lo, hi + e) for (lo, hi), e in zip(g.padding, extent, strict=True)]
     padded = np.pad(x, [(0, 0), (0, 0), *border])
-    view: Array = sliding_window_view(padded, extent, axis=axes)
     places = [slice(0, y * s, s) for y, s in zip(g.output_size, g.stride, strict=True)]
     taps = [slice(None, None, d) for d in g.dilation]
     index: tuple[Any, ...] = (..., *places, *taps)
-    view = view[index]  # (N, G·C, *Y, *K)
-    return view.reshape(g.batch, g.groups, g.channels, *g.output_size, *g.kernel_size)
+    view: Array = sliding_window_view(padded, extent, axis=axes)[index]
+    return view
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
@@ -58,9 +57,9 @@ def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
 def origins(g: Geometry) -> Array:
     """Where in the flat padded input each element of each window lies: (Y, K)."""
     zeros = ((0, 0),) * len(g.padding)
-    plain = replace(g, batch=1, groups=1, channels=1, input_size=g.padded_size, padding=zeros)
     indices = np.arange(prod(g.padded_size)).reshape(1, 1, *g.padded_size)
-    return windows(plain, indices).reshape(prod(g.output_size), prod(g.kernel_size))
+    places, taps = prod(g.output_size), prod(g.kernel_size)
+    return windows(replace(g, padding=zeros), indices).reshape(places, taps)
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:

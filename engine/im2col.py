@@ -19,14 +19,14 @@ from .geometry import Array, Geometry
 
 
 def padded(g: Geometry, x: Array) -> Array:
-    """`x` inside its zero border, C-contiguous and aligned: (N, G·C, *X) -> (N, G·C, *P)."""
+    """`x` inside its zero border, C-contiguous: (N, G·C, *X) -> (N, G·C, *P)."""
     if any(map(any, g.padding)):
         border = np.zeros((*x.shape[:2], *g.padded_size), x.dtype)
         sizes = zip(g.input_size, g.padding, strict=True)
         inner: tuple[Any, ...] = (..., *[slice(lo, lo + n) for n, (lo, _) in sizes])
         border[inner] = x
         return border
-    return x if x.flags.c_contiguous and x.flags.aligned else np.array(x, order="C")
+    return np.ascontiguousarray(x)
 
 
 def windows(g: Geometry, x: Array) -> Array:
@@ -81,7 +81,6 @@ def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
     rows, places = g.channels * prod(g.kernel_size), g.batch * prod(g.output_size)
     view = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, N, *Y)
     columns = view.reshape(g.groups, rows, places)  # (G, C·K, N·Y)
-    outputs = gy.reshape(g.batch, g.groups, g.filters, *g.output_size)
-    outputs = np.moveaxis(outputs, 0, 2).reshape(g.groups, g.filters, places)  # (G, O, N·Y)
+    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)  # (G, O, N·Y)
     gw: Array = outputs @ columns.swapaxes(1, 2)  # (G, O, C·K)
     return gw.reshape(g.weight_shape)

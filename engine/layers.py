@@ -238,8 +238,8 @@ class Conv(Layer):
             name, self.axes, convolved, pad(x, places), size, grad_output, *self._steps()
         )
         wide = compute.accumulator(x.dtype)  # so that float16 is rounded once, after `unpad`
-        gx = compute.input_gradient(g, self.weight.conj().astype(wide), gy.astype(wide))
-        gx = unpad(gx, places, x.shape[x.ndim - self.axes :]).reshape(x.shape)
+        gx = compute.input_gradient(g, self.weight.conj().astype(wide), gy)
+        gx = unpad(gx, places, x.shape).reshape(x.shape)
         return Gradients(
             input=compute.rounded(gx, x.dtype),
             weight=compute.weight_gradient(g, padded.conj(), gy),
@@ -278,7 +278,7 @@ class ConvTranspose(Layer):
         check = self._options(
             in_channels, out_channels, kernel_size, stride, dilation, groups, device
         )
-        if not isinstance(padding_mode, str) or padding_mode != "zeros":
+        if padding_mode != "zeros":
             check.reject("padding_mode", f"expected 'zeros', got {padding_mode!r}")
         self.padding_mode = padding_mode
         check.extents(self.kernel_size, self.dilation)

@@ -42,12 +42,12 @@ def pad(x: Array, places: list[Array]) -> Array:
     return x
 
 
-def unpad(gradient: Array, places: list[Array], size: Sizes) -> Array:
+def unpad(gradient: Array, places: list[Array], shape: Sizes) -> Array:
     """The gradient of `pad`, each element added to its source: (…, *P) -> (…, *X)."""
     for axis, place in enumerate(places, start=-len(places)):
-        shape = list(gradient.shape)
-        shape[axis] = size[axis]
-        total = np.zeros(shape, gradient.dtype)
+        sizes = list(gradient.shape)
+        sizes[axis] = shape[axis]
+        total = np.zeros(sizes, gradient.dtype)
         with np.errstate(all="ignore"):
             np.add.at(total.swapaxes(0, axis), place, gradient.swapaxes(0, axis))
         gradient = total

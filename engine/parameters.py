@@ -88,7 +88,7 @@ def _converted(value: object) -> Array:
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
-        return np.array(None, object)
+        return np.array(None)
 
 
 def _faults(name: str, parameter: Array, value: Array) -> list[str]:

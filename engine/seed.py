@@ -115,7 +115,7 @@ class Conv2D:
 
     def create_output(self) -> Array:
         """The convolution, of shape (inp_n, num_ker, out_h, out_w)."""
-        if self.input_img is None or self.kernels is None:
+        if self.kernels is None:
             raise OrderError(_order("create_output", "create_input_img() and create_kernels"))
         options = (self.stride, self.padding, self.dilation, self._groups)
         g, x, w, _ = convolution(

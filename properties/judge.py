@@ -155,10 +155,15 @@ def opened(case: Case, subject: Subject, trusted: Subject) -> Trial:
     return Trial(case, subject, trusted, operands, next(iter(gys), None), expected)
 
 
-def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
-    """The verdict on `case`, or a `Mismatch`."""
-    trial = opened(case, subject, trusted)
-    got = subject.call(case, trial.operands, trial.gy)
+def judge(case: Case, subject: Subject, trusted: Subject, *, repeat: bool = True) -> Verdict:
+    """The verdict on `case`, or a `Mismatch`; without `repeat` the engine is called only once."""
+    return verdict(opened(case, subject, trusted), repeat=repeat)
+
+
+def verdict(trial: Trial, *, repeat: bool = True) -> Verdict:
+    """The verdict on an opened trial, or a `Mismatch`."""
+    case, subject, trusted = trial.case, trial.subject, trial.trusted
+    got = subject.call(case, trial.operands, trial.gy, repeat=repeat)
     if got.hung:
         raise EngineHang(case, subject, "did not return")
     if got.not_claimed and not subject.own:
@@ -171,6 +176,8 @@ def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
         raise kind(case, subject, headline, ("raised", told_of(got.error)))
     _judge_conduct(case, subject, got)
     ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
+    if subject.own and (missing := trial.expected.values.keys() - got.values.keys()):
+        raise GradientMismatch(case, subject, f"gave no {', '.join(sorted(missing))}")
     if got.unstable:
         raise NotRepeatable(case, subject, got.unstable)
     return Verdict("agreed", ratios)

@@ -37,23 +37,26 @@ class Subject:
     else: ``accumulator = {'float16': 'float16'}``.
     """
 
-    def __init__(self, spec: str, namespace: Any, origin: str) -> None:
+    def __init__(self, spec: str, namespace: Any, origin: str, patience: float = 1.0) -> None:
         self.spec = spec
         self.namespace = namespace
         self.origin = origin
         self.own = spec == OWN
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
-        self._timer, self._patience = Timer(), 1.0
+        self._timer, self._patience = Timer(), patience
         self._accumulator: Mapping[str, str] = getattr(namespace, "accumulator", {})
 
     def accumulator(self, dtype: str) -> str:
         return self._accumulator.get(dtype, "float32" if dtype == "float16" else dtype)
 
-    def call(self, case: Case, operands: Operands, gy: Any = None) -> Outcome:
+    def call(
+        self, case: Case, operands: Operands, gy: Any = None, *, repeat: bool = True
+    ) -> Outcome:
         """Run `case`, then hold the engine to what every function must keep: its arguments
         unwritten, its results its own, and no state from call to call.
 
         With `gy`, a gradient of the output, the gradients that the engine offers are results too.
+        Without `repeat` it is called once, and what later calls would show is not looked for.
         """
         given = {**operands, "grad_output": gy}
         before = memory(given)
@@ -62,7 +65,7 @@ class Subject:
             run = self.prepared(case, operands)
             first = run(operands, gy)
             shared = _shared(given, first)
-            unstable = _unstable(run, operands, gy, first)
+            unstable = _unstable(run, operands, gy, first) if repeat else ""
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error, modified=_modified(given, before))
         except Overdue:

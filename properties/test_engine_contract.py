@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -150,11 +151,34 @@ def test_nan_and_infinity_pass_without_a_warning(call: Any, names: list[str]) ->
     assert not np.isfinite(call(*arrays)).any()
 
 
+@calls
+def test_an_overflow_passes_without_a_warning(call: Any, names: list[str]) -> None:
+    arrays = [np.full(ARRAYS[name], 6e4, "f2") for name in names]
+    assert call(*arrays).dtype == "f2"
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, np.clongdouble, bool, object, "m8[s]", "U1"])
+def test_a_dtype_without_a_kernel_is_not_implemented(dtype: Any) -> None:
+    x = np.zeros((1, 1, 1), dtype)
+    with pytest.raises(NotImplementedError, match=r"conv1d\(\) input: expected float16"):
+        engine.conv1d(x, x)
+
+
 @pytest.mark.parametrize("step", ["stride", "dilation"])
 @pytest.mark.parametrize("name", ["conv1d", "conv_transpose1d"])
 def test_a_step_that_is_never_taken_may_be_huge(name: str, step: str) -> None:
     x, w = np.full((1, 1, 1), 2.0), np.full((1, 1, 1), 3.0)
     assert getattr(engine, name)(x, w, **{step: 2**62}).tolist() == [[[6.0]]]
+
+
+class Step(IntEnum):
+    TWO = 2
+
+
+def test_a_subclass_of_int_is_an_integer() -> None:
+    x, w = np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 1))
+    assert engine.conv1d(x, w, stride=Step.TWO).tolist() == [[[0.0, 2.0, 4.0]]]
+    assert torch.nn.functional.conv1d(*map(torch.tensor, (x, w)), stride=Step.TWO).shape[-1] == 3
 
 
 @pytest.mark.parametrize("kind", ["conv", "conv_transpose"])
@@ -244,7 +268,7 @@ def test_the_engine_imports_only_numpy(package: str) -> None:
 
 def test_all_that_is_public_is_there_and_documented() -> None:
     public = [getattr(engine, name) for name in engine.__all__]
-    assert all(inspect.getdoc(thing) for thing in public)
+    assert all(thing.__doc__ for thing in public)
 
 
 def test_the_table_of_deviations_has_three_columns_throughout() -> None:

@@ -124,11 +124,12 @@ def test_the_signature_is_torchs_and_rng(name: str) -> None:
     assert mine["rng"].kind is inspect.Parameter.KEYWORD_ONLY
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
 @pytest.mark.parametrize("name", NAMES)
-def test_parameters_are_uniform_within_torchs_bound(name: str) -> None:
-    layer = getattr(engine, name)(8, 16, 3, groups=2, rng=np.random.default_rng(0))
+def test_parameters_are_uniform_within_torchs_bound(name: str, dtype: str) -> None:
+    layer = getattr(engine, name)(8, 16, 3, groups=2, dtype=dtype, rng=np.random.default_rng(0))
     fan_in = layer.weight[0].size
-    values = np.concatenate([layer.weight.ravel(), layer.bias]) * np.sqrt(fan_in)
+    values = np.concatenate([layer.weight.ravel(), layer.bias]).view("f4") * np.sqrt(fan_in)
     counts, _ = np.histogram(values, bins=4, range=(-1, 1))
     assert counts.sum() == values.size
     assert counts.min() > 0.8 * values.size / 4
@@ -144,12 +145,31 @@ def test_the_weight_is_drawn_first_and_then_the_bias(dtype: str) -> None:
     assert np.unique(layer.bias).size == 3
 
 
+def weight_after_seed() -> Any:
+    np.random.seed(0)
+    return engine.Conv1d(2, 3, 4).weight
+
+
 def test_without_rng_two_layers_differ() -> None:
-    assert not np.array_equal(engine.Conv1d(2, 3, 4).weight, engine.Conv1d(2, 3, 4).weight)
+    assert not np.array_equal(weight_after_seed(), weight_after_seed())
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4"])
+def test_parameters_are_of_the_native_byte_order(dtype: str) -> None:
+    layer = engine.Conv1d(2, 3, 4, dtype=dtype)
+    assert layer.weight.dtype.isnative
+    assert layer.bias is not None
+    assert layer.bias.dtype == np.dtype("f4")
+
+
+def test_more_weights_than_memory_are_a_memory_error() -> None:
+    with pytest.raises(MemoryError):
+        engine.Conv1d(2**47, 1, 1)
 
 
 def test_no_input_channels_give_a_bias_of_zeros_and_that_result() -> None:
     layer = engine.Conv1d(0, 2, 1)
+    np.testing.assert_array_equal(layer.bias, [0, 0])
     layer.load_state_dict({"weight": layer.weight, "bias": np.array([3, 4])})
     np.testing.assert_array_equal(layer(np.ones((1, 0, 1), "f4")), [[[3.0], [4.0]]])
 
@@ -173,12 +193,28 @@ def test_output_size_replaces_output_padding(length: int, size: int) -> None:
 
 
 def test_depthwise_is_a_convolution_with_a_group_for_each_channel() -> None:
-    layer = engine.DepthwiseConv2d(3, (2, 1), 2, padding=1, depth_multiplier=2)
-    other = engine.Conv2d(3, 6, (2, 1), 2, 1, groups=3)
+    layer = engine.DepthwiseConv2d(3, (2, 1), 2, 1, (2, 1), dtype="f8", depth_multiplier=2)
+    other = engine.Conv2d(3, 6, (2, 1), 2, 1, (2, 1), groups=3, dtype="f8")
     other.load_state_dict(layer.state_dict())
-    x = integers((2, 3, 5, 5), "f4")
+    x = integers((2, 3, 5, 5), "f8")
     np.testing.assert_array_equal(layer(x), other(x))
     assert repr(layer) == "Depthwise" + repr(other)
+
+
+def test_depthwise_takes_the_options_of_a_convolution() -> None:
+    plain = inspect.signature(engine.Conv2d).parameters
+    own = inspect.signature(engine.DepthwiseConv2d).parameters
+    options = {k: p.default for k, p in plain.items() if k not in {"out_channels", "groups"}}
+    assert {k: p.default for k, p in own.items()} == {**options, "depth_multiplier": 1}
+    assert [k for k in own if k in options] == [*options]
+
+
+@pytest.mark.parametrize("multiplier", [1, 3])
+def test_depthwise_draws_as_the_convolution_does(multiplier: int) -> None:
+    rng, same = np.random.default_rng(0), np.random.default_rng(0)
+    layer = engine.DepthwiseConv2d(1, 2, depth_multiplier=multiplier, rng=rng)
+    np.testing.assert_array_equal(layer.weight, engine.Conv2d(1, multiplier, 2, rng=same).weight)
+    assert layer.depth_multiplier == multiplier
 
 
 @layers
@@ -217,6 +253,33 @@ def test_loaded_values_are_cast_copies(dtype: str) -> None:
     values += 1
     np.testing.assert_array_equal(layer.weight, np.array([[[1, 2]]], "f4"))
     assert layer.weight.dtype == np.dtype("f4")
+
+
+def test_bools_are_numbers_to_load() -> None:
+    layer = engine.Conv1d(1, 1, 2, bias=False)
+    layer.load_state_dict({"weight": np.array([[[True, False]]])})
+    np.testing.assert_array_equal(layer.weight, np.array([[[1, 0]]], "f4"))
+
+
+def test_a_loaded_parameter_is_contiguous() -> None:
+    layer = engine.Conv1d(2, 3, 4, bias=False)
+    layer.load_state_dict({"weight": np.ones((3, 2, 4), order="F")})
+    assert layer.weight.flags.c_contiguous
+
+
+NO_NUMBERS = {
+    "ragged": [[1], [1, 2]],
+    "with-a-graph": torch.ones(1, 1, 1, requires_grad=True),
+    "bfloat16": torch.ones(1, 1, 1, dtype=torch.bfloat16),
+    "object": None,
+}
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_what_is_no_array_of_numbers_is_not_loaded(value: Any) -> None:
+    layer = engine.Conv1d(1, 1, 1, bias=False)
+    with pytest.raises(engine.ArgumentError, match="'weight' that is no array of numbers"):
+        layer.load_state_dict({"weight": value})
 
 
 def test_a_state_dict_is_a_copy() -> None:

@@ -10,7 +10,7 @@ import torch
 
 import engine
 
-CONV = ((2, 3, 7, 6, 3, 3, 2, 4), {"stride": 2, "dilation": 2, "padding": 1})
+CONV = ((2, 3, 7, 6, 3, 3, 2, 4), {"stride": (2, 1), "dilation": (1, 3), "padding": 1})
 DEPTHWISE = ((2, 3, 7, 6, 1, 3, 2, 3), {"padding": (1, 0)})
 both = pytest.mark.parametrize(
     ("kind", "sizes", "options", "groups"),
@@ -60,17 +60,59 @@ def test_the_seed_decides(kind: Any, sizes: Any, options: Any, groups: int) -> N
 
 
 def test_debug_numbers_images_from_1_and_kernels_from_0(capsys: Any) -> None:
-    image, kernels, output = run(engine.Conv2D(2, 1, 2, 2, 1, 1, 2, 2, padding=1, debug=True))
+    image, kernels, output = run(engine.Conv2D(2, 1, 2, 3, 1, 1, 2, 2, padding=1, debug=True))
     assert image[:, 0, 0, 0].tolist() == [1, 2]
     assert kernels[:, 0, 0, 0].tolist() == [0, 1]
     assert output[1, 1].max() == 4
-    assert "output (1, 0): kernel (0, 1) meets padded image (1, 1)" in capsys.readouterr().out
+    assert image.dtype == kernels.dtype == output.dtype == np.float64
+    assert image.flags.writeable
 
 
-@pytest.mark.parametrize("what", ["parameters", "images", "kernels", "output"])
-def test_verbose_tells(what: str, capsys: Any) -> None:
-    run(engine.DepthwiseConv2D(1, 2, 3, 3, 1, 2, 2, 2, verbose=True))
-    assert f"DepthwiseConv2D {what}" in capsys.readouterr().out
+def test_debug_tells_what_meets_what(capsys: Any) -> None:
+    run(engine.Conv2D(1, 1, 3, 6, 1, 2, 2, 1, stride=(1, 2), dilation=(2, 3), debug=True))
+    meetings = [
+        *("kernel (0, 0) meets padded image (0, 0)", "kernel (0, 1) meets padded image (0, 3)"),
+        *("kernel (1, 0) meets padded image (2, 0)", "kernel (1, 1) meets padded image (2, 3)"),
+        *("kernel (0, 0) meets padded image (0, 2)", "kernel (0, 1) meets padded image (0, 5)"),
+        *("kernel (1, 0) meets padded image (2, 2)", "kernel (1, 1) meets padded image (2, 5)"),
+    ]
+    places = ["output (0, 0)"] * 4 + ["output (0, 1)"] * 4
+    told = [f"{place}: {meeting}" for place, meeting in zip(places, meetings, strict=True)]
+    assert capsys.readouterr().out.splitlines() == told
+
+
+TOLD = """\
+Conv2D parameters:
+{'inp_n': 1, 'inp_c': 1, 'inp_h': 1, 'inp_w': 2, \
+'ker_c': 1, 'ker_h': 1, 'ker_w': 1, 'num_ker': 2}, \
+self.stride=(1, 2), self.dilation=(3, 4), self.padding=(0, 0)
+Conv2D images (1, 1, 1, 2):
+[[[[1. 1.]]]]
+Conv2D kernels (2, 1, 1, 1):
+[[[[0.]]]
+
+
+ [[[1.]]]]
+output (0, 0): kernel (0, 0) meets padded image (0, 0)
+Conv2D output (1, 2, 1, 1):
+[[[[0.]]
+
+  [[1.]]]]
+"""
+
+
+def test_verbose_tells_everything(capsys: Any) -> None:
+    options = {"stride": (1, 2), "dilation": (3, 4), "verbose": True, "debug": True}
+    run(engine.Conv2D(1, 1, 1, 2, 1, 1, 1, 2, **options))
+    assert capsys.readouterr().out == TOLD
+
+
+@both
+def test_images_and_kernels_are_drawn_apart(
+    kind: Any, sizes: Any, options: Any, groups: int
+) -> None:
+    image, kernels, _ = run(kind(*sizes, **options, seed=0))
+    assert image.flat[0] != kernels.flat[0]
 
 
 def test_nothing_is_told_unasked(capsys: Any) -> None:
