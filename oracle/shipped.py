@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-import oracle
+from . import FUNCTIONS, Layer, on_arrays, tensor
+from . import gradients as gradients_on
 
-LAYERS = ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
+LAYERS = Layer.__subclasses__()
 
 # torch sums float16 gradients and transposed convolutions in float16, where oneDNN has no kernel.
 accumulator = {"float16": "float16"}
@@ -47,7 +48,7 @@ def _libraries(*, on: bool) -> None:
 def _channels_last(value: Any) -> Any:
     """A tensor with channels last in memory, where torch has a format for that."""
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
-    made = oracle.tensor(value)
+    made = tensor(value)
     if not isinstance(value, np.ndarray) or value.ndim not in formats:
         return made
     return made.contiguous(memory_format=formats[value.ndim])
@@ -62,16 +63,16 @@ def _namespace(tensor: Tensor) -> SimpleNamespace:
         arguments: Mapping[str, Any],
         grad_output: Any,
     ) -> Any:
-        return oracle.gradients(function, operands, arguments, grad_output, tensor)
+        return gradients_on(function, operands, arguments, grad_output, tensor)
 
-    functions = {name: as_shipped(oracle.on_arrays(name, tensor)) for name in oracle.FUNCTIONS}
-    layers = {name: _layer(getattr(oracle, name), tensor) for name in LAYERS}
+    functions = {name: as_shipped(on_arrays(name, tensor)) for name in FUNCTIONS}
+    layers = {kind.__name__: _layer(kind, tensor) for kind in LAYERS}
     return SimpleNamespace(
         **functions, **layers, gradients=as_shipped(gradients), accumulator=accumulator
     )
 
 
-def _layer(kind: type[oracle.Layer], tensor: Tensor) -> type[oracle.Layer]:
+def _layer(kind: type[Layer], tensor: Tensor) -> type[Layer]:
     body = {
         "tensor": staticmethod(tensor),
         "__call__": as_shipped(kind.__call__),
@@ -81,4 +82,4 @@ def _layer(kind: type[oracle.Layer], tensor: Tensor) -> type[oracle.Layer]:
 
 
 channels_last = _namespace(_channels_last)
-globals().update(vars(_namespace(oracle.tensor)))
+globals().update(vars(_namespace(tensor)))

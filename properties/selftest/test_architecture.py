@@ -156,7 +156,7 @@ def is_a_check(node: ast.AST) -> bool:
 
 def shows_something(test: ast.FunctionDef) -> bool:
     """It asserts, expects an exception, or returns a verdict for @holds_for to count."""
-    judged = "holds_for" in map(called, test.decorator_list)
+    judged = any(called(mark).startswith("holds_for") for mark in test.decorator_list)
     returns = [n for n in ast.walk(test) if isinstance(n, ast.Return) and n.value is not None]
     asserts = [n for n in ast.walk(test) if isinstance(n, ast.Assert) or is_a_check(n)]
     return bool(returns if judged else asserts)
