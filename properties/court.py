@@ -83,9 +83,9 @@ class Court:
         smallest(mismatch.case, fails)
         return found
 
-    def against_torch(self, case: Case) -> Verdict:
+    def against_torch(self, case: Case, *, repeat: bool = True) -> Verdict:
         try:
-            verdict = judging.judge(case, self.subject, self.oracle)
+            verdict = judging.judge(case, self.subject, self.oracle, repeat=repeat)
         except Mismatch as mismatch:
             if not self.subject.own or not is_excused(mismatch):
                 raise
@@ -95,4 +95,4 @@ class Court:
         return verdict
 
     def against_definition(self, case: Case) -> Verdict:
-        return judging.judge(case, self.subject, self.definition)
+        return judging.judge(case, self.subject, self.definition, repeat=False)

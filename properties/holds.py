@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given, seed
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from .case import Case
@@ -18,6 +18,7 @@ from .court import Court, Statement
 from .judge import Mismatch, mismatches
 
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
+LIGHTLY = 0.15  # of the profile's cases
 
 Strategy = Callable[..., st.SearchStrategy[Case]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
@@ -32,26 +33,34 @@ class Property:
     explore: Callable[[int, Court], None]  # one shard; raises what it finds
     shards: int
     own_only: bool = False  # of our own engine alone
-    takes_lines: bool = False  # of the corpus and of --case
+    takes_lines: bool = False  # of --case
+    takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
 
 
 def holds_for(
-    strategy: Strategy, *, shards: int = SHARDS, own_only: bool = False, covers: bool = False
+    strategy: Strategy,
+    *,
+    shards: int = SHARDS,
+    own_only: bool = False,
+    covers: bool = False,
+    lightly: bool = False,
 ) -> Callable[[Statement], Any]:
     """Make a test of a statement about one case.
 
     The statement returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
     `strategy`, and once per line of the corpus or of --case. With `covers`, the features of the
-    cases drawn are counted.
+    cases drawn are counted. Explored `lightly`, a property that is one of many draws a fraction
+    of the cases, in one shard, and leaves the corpus to others.
     """
 
     def decorate(statement: Statement) -> Any:
         def explore(shard: int, court: Court) -> None:
-            _search(statement, strategy, shard, court, covers)
+            _search(statement, strategy, shard, court, covers, LIGHTLY if lightly else 1)
 
-        return _as_test(Property(statement, explore, shards, own_only, takes_lines=True))
+        made = Property(statement, explore, 1 if lightly else shards, own_only, True, not lightly)
+        return _as_test(made)
 
     return decorate
 
@@ -116,7 +125,12 @@ def _as_test(made: Property) -> Any:
 
 
 def _search(
-    statement: Statement, strategy: Strategy, shard: int, court: Court, covers: bool
+    statement: Statement,
+    strategy: Strategy,
+    shard: int,
+    court: Court,
+    covers: bool = False,
+    part: float = 1,
 ) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone."""
 
@@ -127,8 +141,10 @@ def _search(
 
     holds.__name__ = statement.__name__  # a part of the key in Hypothesis' database
     digest = zlib.crc32(f"{court.seed}:{statement.__name__}:{shard}".encode())
+    search = given(strategy(ops=court.ops, dtypes=court.dtypes))(holds)
+    examples = max(1, round(settings().max_examples * part))
     try:
-        seed(digest)(given(strategy(ops=court.ops, dtypes=court.dtypes))(holds))()
+        settings(max_examples=examples)(seed(digest)(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise

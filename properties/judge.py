@@ -155,15 +155,15 @@ def opened(case: Case, subject: Subject, trusted: Subject) -> Trial:
     return Trial(case, subject, trusted, operands, next(iter(gys), None), expected)
 
 
-def judge(case: Case, subject: Subject, trusted: Subject) -> Verdict:
-    """The verdict on `case`, or a `Mismatch`."""
-    return verdict(opened(case, subject, trusted))
+def judge(case: Case, subject: Subject, trusted: Subject, *, repeat: bool = True) -> Verdict:
+    """The verdict on `case`, or a `Mismatch`; without `repeat` the engine is called only once."""
+    return verdict(opened(case, subject, trusted), repeat=repeat)
 
 
-def verdict(trial: Trial) -> Verdict:
+def verdict(trial: Trial, *, repeat: bool = True) -> Verdict:
     """The verdict on an opened trial, or a `Mismatch`."""
     case, subject, trusted = trial.case, trial.subject, trial.trusted
-    got = subject.call(case, trial.operands, trial.gy)
+    got = subject.call(case, trial.operands, trial.gy, repeat=repeat)
     if got.hung:
         raise EngineHang(case, subject, "did not return")
     if got.not_claimed and not subject.own:
@@ -173,11 +173,11 @@ def verdict(trial: Trial) -> Verdict:
     if got.error is not None:
         kind = RejectedValid if isinstance(got.error, REJECTIONS) else EngineCrash
         headline = f"raised on a call that {trusted.spec} accepts"
-        raise kind(case, subject, headline, ("raised", _told(got.error)))
+        raise kind(case, subject, headline, ("raised", told_of(got.error)))
     _judge_conduct(case, subject, got)
-    if subject.own and (missing := {*trial.expected.values} - {*got.values}):
-        raise GradientMismatch(case, subject, f"gave no {', '.join(sorted(missing))}")
     ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
+    if subject.own and (missing := trial.expected.values.keys() - got.values.keys()):
+        raise GradientMismatch(case, subject, f"gave no {', '.join(sorted(missing))}")
     if got.unstable:
         raise NotRepeatable(case, subject, got.unstable)
     return Verdict("agreed", ratios)
@@ -185,7 +185,7 @@ def verdict(trial: Trial) -> Verdict:
 
 def _judge_rejection(trial: Trial, error: Exception, got: Outcome) -> Verdict:
     case, subject = trial.case, trial.subject
-    told = (f"{trial.trusted.spec} raised", _told(error))
+    told = (f"{trial.trusted.spec} raised", told_of(error))
     missing_kernel = isinstance(error, NotImplementedError)  # says nothing about the call
     if got.error is None and missing_kernel:
         return Verdict("not judged")
@@ -194,7 +194,7 @@ def _judge_rejection(trial: Trial, error: Exception, got: Outcome) -> Verdict:
         headline = f"accepted a call that {trial.trusted.spec} rejects"
         raise AcceptedInvalid(case, subject, headline, told, ("engine gave", str(shape)))
     if subject.own:
-        came = ("engine raised", _told(got.error))
+        came = ("engine raised", told_of(got.error))
         if not missing_kernel and not _is_a(got.error, type(error)):
             wanted = f"expected {type(error).__name__} or a subclass"
             raise WrongError(case, subject, wanted, told, came)
@@ -215,7 +215,7 @@ def blamed(error: Exception) -> str | None:
     return match and match[1]
 
 
-def _told(error: Exception) -> str:
+def told_of(error: Exception) -> str:
     first = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first[:200]}"
 

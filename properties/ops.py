@@ -89,11 +89,11 @@ def _transpose_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
         "output": w[0] // int(given["groups"]) * prod(w[2:]),
         "grad_input": w[1] * prod(w[2:]),
         "grad_weight": batch * prod(x[-op.axes :]),
-        "grad_bias": batch * prod(_transposed_size(op, x[-op.axes :], w[2:], given)),
+        "grad_bias": batch * prod(transposed_size(op, x[-op.axes :], w[2:], given)),
     }
 
 
-def _transposed_size(op: Op, size: Sizes, kernel: Sizes, given: Mapping[str, Any]) -> Sizes:
+def transposed_size(op: Op, size: Sizes, kernel: Sizes, given: Mapping[str, Any]) -> Sizes:
     if given.get("output_size"):
         return tuple(given["output_size"][-op.axes :])
     names = ("stride", "padding", "output_padding", "dilation")

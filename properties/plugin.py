@@ -34,6 +34,7 @@ from .subject import OWN, Subject, SubjectError, load
 from .tally import Tally
 
 SELFTEST = Path(__file__).parent / "selftest"
+METAMORPHIC = Path(__file__).parent / "test_metamorphic.py"
 
 # Hypothesis' own explanation costs 6-8 times the shrinking on Python 3.11; the block explains.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
@@ -189,6 +190,7 @@ harness_key = pytest.StashKey[Harness]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "selftest: judges the harness, not the engine")
+    config.addinivalue_line("markers", "metamorphic: needs no oracle, so no torch")
     if settings.get_current_profile_name() == "default":
         settings.load_profile("dev")
     if examples := config.getoption("--examples"):
@@ -250,12 +252,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if statement is None:
         return
     harness = metafunc.config.stash[harness_key]
-    cases = harness.cases or [case for case in read_cases(CORPUS) if harness.draws(case)]
+    cases = harness.cases if statement.takes_lines else []
+    if statement.takes_corpus and not harness.cases:
+        cases = [case for case in read_cases(CORPUS) if harness.draws(case)]
     shards = [] if harness.cases else [*range(statement.shards)]
     if statement.spends_budget and harness.court.budget:
         shards = [*range(harness.workers)]
-    if not statement.takes_lines:
-        cases = []
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 
@@ -293,7 +295,12 @@ def _is_asked_for(harness: Harness, item: pytest.Item) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the harness's own tests out unless they are marked or named."""
+    """Leave the harness's own tests out unless they are marked or named.
+
+    What is marked metamorphic stands in one file; others may not even import without torch.
+    """
+    if config.option.markexpr == "metamorphic" and collection_path.suffix == ".py":
+        return None if collection_path == METAMORPHIC else True
     named = config.option.markexpr or any("selftest" in argument for argument in config.args)
     return True if collection_path == SELFTEST and not named else None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 
 from .judge import Mismatch, operand_summary
 from .ops import GRADIENTS, OPS, OUTPUT
@@ -44,10 +45,7 @@ def versions() -> str:
     """The versions on which a verdict depends."""
     found = [f"Python {platform.python_version()}"]
     for name in ("numpy", "torch", "hypothesis"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"no {name}")
+        found.append(f"{name} {version(name)}" if find_spec(name) else f"no {name}")
     return ", ".join(found)
 
 

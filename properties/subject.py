@@ -49,20 +49,23 @@ class Subject:
     def accumulator(self, dtype: str) -> str:
         return self._accumulator.get(dtype, "float32" if dtype == "float16" else dtype)
 
-    def call(self, case: Case, operands: Operands, gy: Any = None) -> Outcome:
+    def call(
+        self, case: Case, operands: Operands, gy: Any = None, *, repeat: bool = True
+    ) -> Outcome:
         """Run `case`, then hold the engine to what every function must keep: its arguments
         unwritten, its results its own, and no state from call to call.
 
         With `gy`, a gradient of the output, the gradients that the engine offers are results too.
+        Without `repeat` it is called once, and what later calls would show is not looked for.
         """
         given = {**operands, "grad_output": gy}
         before = memory(given)
-        self._timer.start(self._patience * (1 + work(OPS[case.op], operands) * SLOWEST))
+        self._timer.start(self._time(case, operands))
         try:
             run = self.prepared(case, operands)
             first = run(operands, gy)
             shared = _shared(given, first)
-            unstable = _unstable(run, operands, gy, first)
+            unstable = _unstable(run, operands, gy, first) if repeat else ""
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error, modified=_modified(given, before))
         except Overdue:
@@ -71,6 +74,23 @@ class Subject:
         finally:
             self._timer.stop()
         return Outcome(first, modified=_modified(given, before), shared=shared, unstable=unstable)
+
+    def once(self, case: Case, operands: Operands, gy: Any = None) -> Outcome:
+        """Run `case` and look at nothing but its results."""
+        self._timer.start(self._time(case, operands))
+        try:
+            return Outcome(self.results(case, operands, gy))
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+            return Outcome(error=error)
+        except Overdue:
+            self._patience = 0.1
+            return Outcome(hung=True)
+        finally:
+            self._timer.stop()
+
+    def _time(self, case: Case, operands: Operands) -> float:
+        """The seconds that `call` may take."""
+        return self._patience * (1 + work(OPS[case.op], operands) * SLOWEST)
 
     def results(self, case: Case, operands: Operands, gy: Any = None) -> Results:
         """The output of `case` and, with `gy`, the gradients that the engine offers.

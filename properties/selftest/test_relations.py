@@ -1,0 +1,268 @@
+"""Each relation catches the fault that it is there for, and alarms on no right engine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+import oracle
+from properties import relations, sampling, test_metamorphic
+from properties.case import DTYPES, Case, parse
+from properties.court import Court
+from properties.judge import Verdict
+from properties.ops import OPS
+from properties.premise import RelationBroken
+from properties.relations import RELATIONS, Relation
+from properties.report import block
+from properties.subject import Subject
+
+from .test_architecture import ROOT
+
+BEFORE_TORCH = "import sys; sys.modules['torch'] = None; import pytest; "
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as the engine gets it: everything by name."""
+
+    function: Callable[..., Any]
+    given: dict[str, Any]
+
+    def right(self, **changed: Any) -> Any:
+        return self.function(**{**self.given, **changed})
+
+    def __getattr__(self, name: str) -> Any:
+        return self.given.get(name)
+
+    def edited(self, name: str, place: Any, value: Any = 0) -> Any:
+        """The right result, but for one operand (or `output`) with `value` at `place`."""
+        array = np.array(self.right() if name == "output" else self.given[name])
+        array[place] = value
+        return array if name == "output" else self.right(**{name: array})
+
+    def steps(self, name: str) -> bool:
+        """Whether an argument is given and no default."""
+        value = self.given.get(name)
+        return value is not None and np.any(np.asarray(value) != (name != "padding"))
+
+
+Fault = Callable[[Call], Any]
+
+
+def planted(prefix: str, fault: Fault) -> Subject:
+    """Our engine with a fault in the functions whose names start with `prefix`."""
+
+    def wrong(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda **given: fault(Call(function, given))
+
+    functions = {
+        name: wrong(getattr(engine, name)) if name.startswith(prefix) else getattr(engine, name)
+        for name in OPS
+        if not OPS[name].is_layer
+    }
+    return Subject("wrong", SimpleNamespace(**functions, grad=engine.grad), "")
+
+
+def with_gradient(kind: str, fault: Callable[[Any], Any]) -> Subject:
+    """Our engine with a fault in the gradients of one kind."""
+
+    def wrong(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *given, **named: fault(function(*given, **named))
+
+    names = [name for name in vars(engine.grad) if name.endswith(f"d_{kind}")]
+    grad = {**vars(engine.grad), **{name: wrong(getattr(engine.grad, name)) for name in names}}
+    functions = {name: getattr(engine, name) for name in OPS if not OPS[name].is_layer}
+    return Subject("wrong", SimpleNamespace(**functions, grad=SimpleNamespace(**grad)), "")
+
+
+# fmt: off
+CONV, BACK = "conv", "conv_transpose"
+FAULTS: dict[str, list[Subject]] = {
+    "linear_in_input": [planted(CONV, lambda c: c.right(input=np.clip(c.input, 0, None))),
+                        planted(CONV, lambda c: np.maximum(c.right(), 0))],
+    "linear_in_weight": [planted(CONV, lambda c: c.right(weight=np.clip(c.weight, -3, 3)))],
+    "additive_in_bias": [
+        planted(CONV, lambda c: c.right(bias=None)),
+        planted(BACK, lambda c: c.right(bias=None if c.bias is None else np.roll(c.bias, 1)))],
+    "conv_of_shifted": [planted(CONV, lambda c: c.edited("output", (..., 0)))],
+    "transposed_of_shifted": [planted(BACK, lambda c: c.edited("output", (..., 0)))],
+    "batch_split": [planted(CONV, lambda c: c.edited("input", -1) if len(c.input) > 1
+                                            else c.right())],
+    "batch_permuted": [planted(CONV, lambda c: c.edited("output", slice(1, None)))],
+    "group_split": [planted(CONV, lambda c: c.edited("weight", slice(0, 1))
+                                            if c.steps("groups") else c.right())],
+    "filters_permuted": [planted(CONV, lambda c: c.edited("weight", 1)
+                                                 if len(c.weight) > 1 else c.right()),
+                         planted(BACK, lambda c: c.edited("weight", (slice(None), 0)))],
+    "channels_permuted": [planted(CONV, lambda c: c.edited("weight", (slice(None), 0))),
+                          planted(BACK, lambda c: c.edited("weight", 0))],
+    "stride_subsamples": [
+        planted(CONV, lambda c: c.edited("output", (..., -1)) if c.steps("stride") else c.right()),
+        planted(CONV, lambda c: -c.right() if c.stride == 3 else c.right())],
+    "stride_stuffs_zeros": [planted(BACK, lambda c: c.edited("output", (..., -1))
+                                                    if c.steps("stride") else c.right())],
+    "dilation_spreads_the_kernel": [planted(CONV, lambda c: c.edited("weight", (..., -1))
+                                                            if c.steps("dilation") else c.right())],
+    "padding_pads_the_input": [planted(CONV, lambda c: c.edited("output", (..., 0))
+                                                       if c.steps("padding") else c.right())],
+    "padding_crops_the_output": [planted(BACK, lambda c: np.roll(c.right(), 1, -1)
+                                                         if c.steps("padding") else c.right())],
+    "conv_of_split_kernel": [planted(CONV, lambda c: c.edited("weight", (..., slice(1, None))))],
+    "transposed_of_split_kernel": [planted(BACK, lambda c: c.edited("weight",
+                                                                    (..., slice(1, None))))],
+    "one_more_axis": [planted("conv2d", lambda c: c.right(weight=c.weight[..., ::-1]))],
+    "conv_of_flipped": [planted(CONV, lambda c: c.right(weight=np.roll(c.weight, 1, -1))),
+                        planted(CONV, lambda c: c.edited("output", (..., 0)))],
+    "transposed_of_flipped": [planted(BACK, lambda c: c.right(weight=np.roll(c.weight, 1, -1)))],
+    "transposed_is_adjoint": [planted(BACK, lambda c: c.right(weight=c.weight[..., ::-1])),
+                              planted(BACK, lambda c: np.roll(c.right(), 1, -1))],
+    "gradients_are_adjoints": [with_gradient("input", lambda g: np.roll(g, 1, -1)),
+                               with_gradient("weight", np.conj),
+                               with_gradient("bias", lambda g: g / 2)],
+    "gradients_are_differences": [with_gradient("input", lambda g: g * 2),
+                                  with_gradient("weight", lambda g: np.roll(g, 1, -1)),
+                                  with_gradient("bias", np.zeros_like)],
+    "one_tap_is_matmul": [planted(CONV, lambda c: -c.right() if c.weight[0, 0].size == 1
+                                                  else c.right()),
+                          planted(CONV, lambda c: c.right(input=np.roll(c.input, 1, -1)))],
+    "conv_with_delta": [planted(CONV, lambda c: c.right(weight=c.weight[..., ::-1]))],
+    "transposed_with_delta": [planted(BACK, lambda c: c.right(weight=c.weight[..., ::-1]))],
+    "fold_of_unfold": [planted("fold", lambda c: np.minimum(c.right(), 100)),
+                       planted("unfold", lambda c: c.edited("output", (..., -1)))],
+    "fold_is_adjoint": [planted("fold", lambda c: np.roll(c.right(), 1, -1)),
+                        planted("unfold", lambda c: c.right()[..., ::-1])],
+}
+# fmt: on
+PLANTED = [
+    pytest.param(relation, subject, id=f"{relation.name}-{i}")
+    for relation in RELATIONS
+    for i, subject in enumerate(FAULTS[relation.name])
+]
+each_relation = pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.name)
+
+
+def court_of(subject: Subject) -> Court:
+    return Court(subject, subject.ops, DTYPES, seed=0)
+
+
+def drawn(relation: Relation, subject: Subject, n: int, seed: int = 0) -> Iterator[Case]:
+    ops = [op for op in subject.ops if relation.concerns(op, subject.ops)]
+    return islice(sampling.cases(seed, ops, relation.dtypes), n)
+
+
+def first_broken(relation: Relation, subject: Subject) -> RelationBroken | None:
+    court = court_of(subject)
+    for case in drawn(relation, subject, 150):  # what a dev run draws
+        try:
+            relation.holds(case, court)
+        except RelationBroken as broken:
+            return broken
+    return None
+
+
+@pytest.mark.parametrize(("relation", "subject"), PLANTED)
+def test_a_relation_catches_its_fault(relation: Relation, subject: Subject) -> None:
+    assert first_broken(relation, subject) is not None
+
+
+@pytest.mark.parametrize(("relation", "subject"), PLANTED)
+def test_a_broken_relation_shrinks_and_replays(relation: Relation, subject: Subject) -> None:
+    court, broken = court_of(subject), first_broken(relation, subject)
+    assert broken is not None
+    smallest = court.smallest(relation.holds, broken)
+    assert len(str(smallest.case)) <= len(str(broken.case))
+    with pytest.raises(RelationBroken):
+        relation.holds(parse(str(smallest.case)), court)
+
+
+# torch sums transposed convolutions and gradients of float16 in float16
+TORCH = SimpleNamespace(**vars(oracle), accumulator={"float16": "float16"})
+ENGINES = [
+    pytest.param(Subject("engine", engine, ""), {"agreed"}, id="engine"),
+    pytest.param(Subject("torch", TORCH, ""), {"agreed", "not claimed"}, id="torch"),
+]
+
+
+@pytest.mark.parametrize(("subject", "statuses"), ENGINES)
+@each_relation
+def test_a_relation_holds_for_a_right_engine(
+    relation: Relation, subject: Subject, statuses: set[str]
+) -> None:
+    court = court_of(subject)
+    verdicts = [relation.holds(case, court) for case in drawn(relation, subject, 2000, seed=1)]
+    seen = Counter(verdict.status if verdict else "nothing" for verdict in verdicts)
+    assert set(seen) <= statuses
+    assert seen["agreed"] > 0.75 * len(verdicts)
+
+
+def test_each_relation_has_a_property() -> None:
+    names = {value for value in vars(relations).values() if isinstance(value, Relation)}
+    tests = [name for name in vars(test_metamorphic) if name.startswith("test_")]
+    assert len(tests) == len(names) == len(RELATIONS) >= 28
+
+
+BLOCK = """\
+RelationBroken: conv(x, w, b) = conv(x, w) + b: the sides differ
+  case      conv1d((1, 1, 1), (1, 1, 1), bias=(1,))
+  operands  input float32 (1, 1, 1), weight float32 (1, 1, 1), bias float32 (1,)
+  left      conv1d((1, 1, 1), (1, 1, 1), bias=(1,))
+  right     conv1d((1, 1, 1), (1, 1, 1)) + data
+  differs   1 of 1 elements
+  worst     at (0, 0, 0): left 1.0, right 2.0, error 1, allowed 0
+  replay    pytest --engine=wrong --case 'conv1d((1, 1, 1), (1, 1, 1), bias=(1,))'"""
+
+
+def test_a_failure_shows_the_equation_and_both_calls() -> None:
+    court = court_of(planted("conv", lambda c: c.right(bias=None)))
+    case = parse("conv1d((1, 1, 1), (1, 1, 1), bias=(1,))")
+    with pytest.raises(RelationBroken) as caught:
+        relations.additive_in_bias.holds(case, court)
+    assert block(caught.value) == BLOCK
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conv1d((1, 1, 1), (1, 1, 1), stride=0, blame='stride')",
+        "conv1d((1, 1, 1), (1, 1, 2))",
+        "conv1d((1, 1, 1), (1, 2, 1))",
+        "conv1d((1, 1, 1), (1, 1, 1), bias=2)",
+        "conv1d((1, 1, 1), (1, 1, 1), padding='equal')",
+        "conv_transpose1d((1, 1, 1), (1, 1, 1), output_padding=1)",
+        "fold((1, 1, 1), output_size=2, kernel_size=1)",
+    ],
+)
+@each_relation
+def test_a_relation_does_not_alarm_on_invalid_calls(relation: Relation, line: str) -> None:
+    subject = Subject("engine", engine, "")
+    made_valid = Verdict("agreed")  # what makes a case suitable may also mend it
+    assert relation.holds(parse(line), court_of(subject)) in (None, made_valid)
+
+
+def test_what_an_engine_does_not_claim_is_counted() -> None:
+    def unclaimed(call: Call) -> Any:
+        raise NotImplementedError
+
+    case = parse("conv1d((1, 1, 1), (1, 1, 1))")
+    verdict = relations.linear_in_input.holds(case, court_of(planted("conv", unclaimed)))
+    assert verdict == Verdict("not claimed")
+
+
+def test_the_relations_run_where_torch_is_absent() -> None:
+    options = "['-m', 'metamorphic', '--examples', '20', '-p', 'no:cacheprovider']"
+    code = f"{BEFORE_TORCH} sys.exit(pytest.main({options}))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert ", no torch, " in done.stdout
+    assert f"{len(RELATIONS)} passed" in done.stdout
