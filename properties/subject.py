@@ -37,13 +37,13 @@ class Subject:
     else: ``accumulator = {'float16': 'float16'}``.
     """
 
-    def __init__(self, spec: str, namespace: Any, origin: str, patience: float = 1.0) -> None:
+    def __init__(self, spec: str, namespace: Any, origin: str) -> None:
         self.spec = spec
         self.namespace = namespace
         self.origin = origin
         self.own = spec == OWN
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
-        self._timer, self._patience = Timer(), patience
+        self._timer, self._patience = Timer(), 1.0
         self._accumulator: Mapping[str, str] = getattr(namespace, "accumulator", {})
 
     def accumulator(self, dtype: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
+import gc
 import io
 import itertools
 import os
@@ -34,7 +35,7 @@ from properties import sampling
 from properties.case import DTYPES, Case
 from properties.corpus import CORPUS, read_cases
 from properties.deviations import is_excused
-from properties.judge import Mismatch, opened, verdict
+from properties.judge import EngineHang, Mismatch, opened, verdict
 from properties.ops import OPS, work
 from properties.recorder import Overdue, Timer
 from properties.subject import OWN, Subject
@@ -45,7 +46,7 @@ Modules = dict[str, ModuleType]
 
 LARGEST = 3e7  # multiply-adds of a case: what is larger only costs time
 SEED, VALID, INVALID = 0, 60, 60  # cases of each op
-PATIENCE = 0.3  # seconds of processor time for one call; the slowest of them takes 0.02
+PATIENCE = 2.0  # seconds of processor time for one test; the slowest of them takes 0.05
 DEADLINE = 60  # seconds of real time for one mutant, after which its process is ended
 ON_IMPORT = ("", 0)  # the line that every check runs
 ROOM = 4 << 30  # bytes that a mutant may allocate
@@ -100,7 +101,7 @@ class Suspect:
 
     def __init__(self, modules: Modules) -> None:
         self.modules = modules
-        self.subject = Subject(OWN, modules["__init__"], "", PATIENCE)
+        self.subject = Subject(OWN, modules["__init__"], "")
         self._tests: dict[Path, list[tuple[str, Callable[[], None]]]] = {}
 
     def tests(self, path: Path) -> list[tuple[str, Callable[[], None]]]:
@@ -116,10 +117,17 @@ class Suspect:
         return Timer()
 
     def killed_by(self, check: Check) -> str:
-        """What `check` finds wrong; empty if nothing."""
+        """What `check` finds wrong, if anything; a busy machine stalls once, a loop again."""
+        found = self._tried(check)
+        if found.startswith((Overdue.__name__, EngineHang.__name__)):
+            self.subject = Subject(OWN, self.modules["__init__"], "")
+            return self._tried(check)
+        return found
+
+    def _tried(self, check: Check) -> str:
         try:
             if isinstance(check, TestCheck):
-                self.alarm.start(5 * PATIENCE)
+                self.alarm.start(PATIENCE)
             check(self)
         except (Exception, Overdue, pytest.fail.Exception) as error:  # noqa: BLE001 - it was noticed
             return f"{type(error).__name__} in {check.name}"
@@ -263,6 +271,7 @@ class Jury:
             warnings.simplefilter(
                 "ignore"
             )  # Python 3.12 warns of threads; those of xdist only wait
+            gc.freeze()  # lest the child collect, and so copy, what it shares
             child = os.fork()
         if child == 0:
             os.close(reader)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .jury import Jury, jury
+from .jury import jury
 from .mutants import PACKAGE, Copies, Mutant, Source, mutations
 
 SHARDS = 16  # work for xdist to spread
@@ -30,18 +30,20 @@ def explained() -> list[tuple[str, str]]:
 EQUIVALENTS = {line for line, _ in explained()}
 
 
-def survivors(judges: Jury, mutants: list[Mutant]) -> set[str]:
-    verdicts = judges.verdicts(mutants)
-    return {str(m) for m, killer in zip(mutants, verdicts, strict=True) if not killer}
+def killers(mutants: list[Mutant]) -> dict[str, str]:
+    """What killed each mutant; empty for one that survived."""
+    return dict(zip(map(str, mutants), jury().verdicts(mutants), strict=True))
 
 
 @pytest.mark.parametrize("shard", range(SHARDS), ids=lambda i: f"shard {i}")
 def test_every_mutant_is_killed_unless_it_is_equivalent(shard: int) -> None:
     mutants = jury().copies.mutants
     share = mutants[shard * len(mutants) // SHARDS : (shard + 1) * len(mutants) // SHARDS]
-    lived = survivors(jury(), share)
-    assert sorted(lived - EQUIVALENTS) == [], "survived, and nobody says why"
-    assert sorted(EQUIVALENTS & {*map(str, share)} - lived) == [], "said to be equivalent: stale"
+    found = killers(share)
+    lived = [mutant for mutant, killer in found.items() if not killer]
+    assert [m for m in lived if m not in EQUIVALENTS] == [], "survived, and nobody says why"
+    stale = {m: killer for m, killer in found.items() if killer and m in EQUIVALENTS}
+    assert stale == {}, "said to be equivalent, and yet killed"
 
 
 def test_every_equivalent_exists() -> None:
