@@ -197,6 +197,8 @@ def pytest_configure(config: pytest.Config) -> None:
         base = settings.get_profile(settings.get_current_profile_name())
         settings.register_profile("asked", base, max_examples=examples)
         settings.load_profile("asked")
+    if getattr(config.option, "maxschedchunk", 1) is None:
+        config.option.maxschedchunk = 1  # shards are few and long: a worker takes one at a time
     harness = config.stash[harness_key] = Harness(config)
     if not harness.subject.own:  # what an outsider warns of is not ours to judge
         config.addinivalue_line("filterwarnings", "ignore")

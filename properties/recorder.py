@@ -12,8 +12,8 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,15 @@ class Timer:
 
     def __init__(self) -> None:
         self._installed = False
+
+    @contextmanager
+    def running(self, seconds: float) -> Iterator[None]:
+        """Raise `Overdue` in the block, and nowhere after it."""
+        try:
+            self.start(seconds)
+            yield
+        finally:
+            self.stop()
 
     def start(self, seconds: float) -> None:
         """Allow so much processor time, and sixty times as much real time."""

@@ -60,19 +60,17 @@ class Subject:
         """
         given = {**operands, "grad_output": gy}
         before = memory(given)
-        self._timer.start(self._time(case, operands))
         try:
-            run = self.prepared(case, operands)
-            first = run(operands, gy)
-            shared = _shared(given, first)
-            unstable = _unstable(run, operands, gy, first) if repeat else ""
+            with self._timer.running(self._time(case, operands)):
+                run = self.prepared(case, operands)
+                first = run(operands, gy)
+                shared = _shared(given, first)
+                unstable = _unstable(run, operands, gy, first) if repeat else ""
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error, modified=_modified(given, before))
         except Overdue:
             self._patience = 0.1  # what hung once need not be waited for again
             return Outcome(hung=True)
-        finally:
-            self._timer.stop()
         return Outcome(first, modified=_modified(given, before), shared=shared, unstable=unstable)
 
     def once(self, case: Case, operands: Operands, gy: Any = None) -> Outcome:
