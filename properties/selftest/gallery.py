@@ -135,7 +135,7 @@ def caught_around(
             base = name.removesuffix("_input").removesuffix("_weight")
             namespace = SimpleNamespace(**{base: getattr(engine, base), "grad": grad})
         else:
-            namespace = SimpleNamespace(**{name: wrong})
+            namespace = SimpleNamespace(**{name: wrong, "grad": engine.grad})
         GALLERY.append(Wrong(fault.__name__, namespace, kind, line, own))
         return fault
 
