@@ -17,6 +17,7 @@ from .case import Case
 from .court import Court, Statement
 from .judge import Mismatch, mismatches
 
+PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
 
@@ -88,7 +89,7 @@ def holds_for_budget(sampler: Sampler) -> Callable[[Statement], Any]:
     def decorate(statement: Statement) -> Any:
         def explore(shard: int, court: Court) -> None:
             found: dict[tuple[str, str], Mismatch] = {}
-            until = time.monotonic() + court.budget
+            until = time.monotonic() + court.budget / PIECES
             for case in sampler(court.seed + shard, court.ops, court.dtypes):
                 try:
                     court.hear(statement, case)

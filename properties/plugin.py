@@ -9,9 +9,7 @@ for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_pool] = "1"
 
 import json
-import random
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,19 +17,19 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
-from .case import DTYPES, Case, CaseError, Operand, parse
-from .corpus import CORPUS, read_cases, read_lines
+from .case import parse
+from .corpus import CORPUS, read_cases
 from .court import Court
 from .coverage import table
-from .holds import SHARDS, Property
+from .harness import Harness
+from .holds import PIECES, Property
 from .judge import EngineCrash, Mismatch, mismatches
 from .ops import OPS
-from .proof import never_met, proven
-from .recorder import Recorder, dies, last_line
+from .proof import proven
+from .recorder import dies, last_line
 from .report import block, replay, summary, versions
 from .smaller import smallest
-from .subject import OWN, Subject, SubjectError, load
-from .tally import Tally
+from .subject import OWN
 
 SELFTEST = Path(__file__).parent / "selftest"
 METAMORPHIC = Path(__file__).parent / "test_metamorphic.py"
@@ -80,109 +78,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
-
-
-class Harness:
-    """What the options of one run say; lives on the controller and on every worker."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        try:
-            self.subject: Subject = load(config.getoption("--engine"))
-        except SubjectError as error:
-            raise pytest.UsageError(str(error)) from None
-        self.cases = [c for text in config.getoption("--case") for c in _read_cases(text)]
-        for case in self.cases:
-            if case.op not in self.subject.ops:
-                raise pytest.UsageError(f"--case: {self.subject.spec} offers no {case.op}: {case}")
-        self.ops = _chosen(config, "--ops", self.subject.ops, tuple(OPS))
-        self.dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
-        self.tally = Tally()
-        self.failing: dict[str, str] = {}  # block -> line
-        self.court = Court(self.subject, self.ops, self.dtypes, self._seed(), self.tally)
-        self.court.budget = config.getoption("--budget") or 0.0
-        self.folder = self._folder()
-        if self.is_worker:
-            self.court.recorder = Recorder(self.folder / config.workerinput["workerid"])  # type: ignore[attr-defined]
-        self.court.keep = self._keep
-
-    def _seed(self) -> int:
-        """The run's seed: as asked for, 0 in the deterministic profile, else a new one."""
-        if hasattr(self.config, "workerinput"):
-            return int(self.config.workerinput["convolution_seed"])
-        asked = self.config.getoption("--hypothesis-seed", None)
-        if asked not in (None, "random"):
-            return int(asked)
-        return 0 if settings().derandomize else random.SystemRandom().randrange(2**32)
-
-    def _folder(self) -> Path:
-        """Where workers leave what must outlive them."""
-        if self.is_worker:
-            return Path(self.config.workerinput["convolution_folder"])  # type: ignore[attr-defined]
-        return Path(tempfile.mkdtemp(prefix="convolutions-"))
-
-    def _keep(self, mismatch: Mismatch) -> None:
-        """Write down a failure as soon as it is found."""
-        with (self.folder / "found").open("a", encoding="utf-8") as file:
-            file.write(json.dumps([block(mismatch), str(mismatch.case)]) + "\n")
-
-    def kept(self) -> dict[str, str]:
-        """Failures written down by any worker and not yet shown: block -> line."""
-        file = self.folder / "found"
-        lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        return {k: v for k, v in map(json.loads, lines) if k not in self.failing}
-
-    @property
-    def workers(self) -> int:
-        """How many processes share the work."""
-        if self.is_worker:
-            return int(self.config.workerinput["workercount"])  # type: ignore[attr-defined]
-        return 1
-
-    def draws(self, case: Case) -> bool:
-        """Whether --ops and --dtypes leave `case` in."""
-        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
-        return case.op in self.ops and all(v.dtype in self.dtypes for v in arrays)
-
-    @property
-    def compared_nothing(self) -> bool:
-        return self.court.asked and not self.tally.checked
-
-    @property
-    def never_drawn(self) -> list[str]:
-        """Pairs of features that a whole run of the ci profile should have drawn and has not."""
-        whole = self.subject.own and (self.ops, self.dtypes) == (self.subject.ops, DTYPES)
-        enough = settings.get_profile("ci").max_examples * SHARDS // 2
-        return never_met(self.tally) if whole and self.tally.drawn.total() >= enough else []
-
-    @property
-    def is_worker(self) -> bool:
-        return hasattr(self.config, "workerinput")
-
-
-def _read_cases(text: str) -> list[Case]:
-    """The case of one --case, or every case in the file that it names."""
-    path = Path(text)
-    lines = read_lines(path) if "(" not in text and path.is_file() else [text]
-    try:
-        return [parse(line.strip()) for line in lines]
-    except CaseError as error:
-        raise pytest.UsageError(f"--case: {error}") from None
-
-
-def _chosen(
-    config: pytest.Config, option: str, offered: tuple[str, ...], known: tuple[str, ...]
-) -> tuple[str, ...]:
-    text = config.getoption(option)
-    if text is None:
-        return offered
-    names = tuple(text.split(","))
-    for name in names:
-        if name not in known:
-            raise pytest.UsageError(f"{option}: unknown {name!r}; expected {', '.join(known)}")
-        if name not in offered:
-            raise pytest.UsageError(f"{option}: {name} is not offered by the engine")
-    return names
 
 
 harness_key = pytest.StashKey[Harness]()
@@ -259,7 +154,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [case for case in read_cases(CORPUS) if harness.draws(case)]
     shards = [] if harness.cases else [*range(statement.shards)]
     if statement.spends_budget and harness.court.budget:
-        shards = [*range(harness.workers)]
+        shards = [*range(PIECES * harness.workers)]
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 
@@ -285,15 +180,15 @@ def _source(item: pytest.Item) -> Any:
 def _is_asked_for(harness: Harness, item: pytest.Item) -> bool:
     """With --case only properties run; with another engine only what judges that engine."""
     statement: Property | None = getattr(getattr(item, "function", None), "property", None)
+    for_this_engine = harness.subject.own or (statement is not None and not statement.own_only)
     if harness.court.budget:
         return statement is not None and statement.spends_budget
     if statement is None:
         is_selftest = item.get_closest_marker("selftest") is not None
-        return is_selftest or (harness.subject.own and not harness.cases)
-    wanted = statement.takes_lines or not harness.cases
-    return (
-        wanted and not statement.spends_budget and (harness.subject.own or not statement.own_only)
-    )
+        return is_selftest or (for_this_engine and not harness.cases)
+    if statement.spends_budget or (harness.cases and not statement.takes_lines):
+        return False
+    return for_this_engine
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -367,19 +262,20 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     harness = config.stash[harness_key]
-    if not harness.court.asked:
+    kept = harness.kept()
+    if not (harness.court.asked or kept or harness.failing):
         return
     write = terminalreporter.write_line
-    terminalreporter.section("convolutions checked against torch")
+    terminalreporter.section("convolutions checked against the reference")
     for line in summary(harness.tally):
         write(line)
-    for text, line in harness.kept().items():
-        harness.failing[text] = line
+    for text in kept:
         write(text)
+    harness.failing |= kept
     lines = [*dict.fromkeys(harness.failing.values())]
     for line in lines:
         write(replay(harness.subject.spec, line), red=True)
-    _write_proof(terminalreporter, harness, green=not lines)
+    _write_proof(terminalreporter, harness, green=exitstatus == pytest.ExitCode.OK)
     if path := config.getoption("--report"):
         Path(path).write_text(json.dumps(_as_json(harness, lines), indent=1) + "\n")
     if (path := config.getoption("--failing")) and lines:
