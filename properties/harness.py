@@ -19,6 +19,7 @@ from .ops import OPS
 from .proof import never_met
 from .recorder import Recorder
 from .report import block
+from .space import drawable
 from .subject import Subject, SubjectError, load
 from .tally import Tally
 
@@ -38,6 +39,9 @@ class Harness:
                 raise pytest.UsageError(f"--case: {self.subject.spec} offers no {case.op}: {case}")
         self.ops = _chosen(config, "--ops", self.subject.ops, tuple(OPS))
         self.dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
+        self.ops = tuple(op for op in self.ops if drawable(OPS[op], self.dtypes))
+        if not self.ops:
+            raise pytest.UsageError("--ops, --dtypes: none of these ops takes one of these dtypes")
         self.tally = Tally()
         self.failing: dict[str, str] = {}  # block -> line
         self.court = Court(self.subject, self.ops, self.dtypes, self._seed(), self.tally)

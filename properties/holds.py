@@ -10,12 +10,12 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
 from .case import Case
 from .court import Court, Statement
-from .judge import Mismatch, mismatches
+from .judge import Mismatch, Verdict, mismatches
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
@@ -23,6 +23,7 @@ LIGHTLY = 0.15  # of the profile's cases
 
 Strategy = Callable[..., st.SearchStrategy[Case]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
+Observer = Callable[[Court, Case, Verdict], None]
 Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
 
@@ -44,26 +45,38 @@ def holds_for(
     *,
     shards: int = SHARDS,
     own_only: bool = False,
-    covers: bool = False,
+    corpus: bool = True,
     lightly: bool = False,
+    observe: Observer | None = None,
 ) -> Callable[[Statement], Any]:
     """Make a test of a statement about one case.
 
     The statement returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and once per line of the corpus or of --case. With `covers`, the features of the
-    cases drawn are counted. Explored `lightly`, a property that is one of many draws a fraction
-    of the cases, in one shard, and leaves the corpus to others.
+    `strategy`, and once per line of the corpus or of --case. `observe` sees each verdict on a
+    case drawn. Explored `lightly`, a property that is one of many draws a fraction of the cases,
+    in one shard, and leaves the corpus to others.
     """
 
     def decorate(statement: Statement) -> Any:
         def explore(shard: int, court: Court) -> None:
-            _search(statement, strategy, shard, court, covers, LIGHTLY if lightly else 1)
+            _search(statement, strategy, shard, court, observe, LIGHTLY if lightly else 1)
 
-        made = Property(statement, explore, 1 if lightly else shards, own_only, True, not lightly)
-        return _as_test(made)
+        parts, lines = (1, False) if lightly else (shards, corpus)
+        return _as_test(Property(statement, explore, parts, own_only, True, lines))
 
     return decorate
+
+
+def count_features(court: Court, case: Case, verdict: Verdict) -> None:
+    """Observe what the cases drawn have in common."""
+    court.tally.cover(case)
+
+
+def seek_the_bound(court: Court, case: Case, verdict: Verdict) -> None:
+    """Observe how near rounding came to its bound, so that the search goes there."""
+    if verdict.ratios:
+        target(max(verdict.ratios.values()), label="error ÷ bound")
 
 
 def holds_for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Statement], Any]:
@@ -130,15 +143,15 @@ def _search(
     strategy: Strategy,
     shard: int,
     court: Court,
-    covers: bool = False,
-    part: float = 1,
+    observe: Observer | None,
+    part: float,
 ) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone."""
 
     def holds(case: Case) -> None:
         verdict = court.hear(statement, case)
-        if covers and verdict is not None and verdict.status == "agreed":
-            court.tally.cover(case)
+        if observe and verdict is not None and verdict.status == "agreed":
+            observe(court, case, verdict)
 
     holds.__name__ = statement.__name__  # a part of the key in Hypothesis' database
     digest = zlib.crc32(f"{court.seed}:{statement.__name__}:{shard}".encode())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
 from .case import DTYPES, Case
@@ -51,3 +53,17 @@ def invalid_cases(
         return spoil(choose, build(choose, ops, menu))
 
     return invalid_cases()
+
+
+def rounded_cases(
+    ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
+) -> st.SearchStrategy[Case]:
+    """Valid cases of real data, in dtypes whose error is not mostly one final rounding."""
+    wide = [d for d in dtypes if d in ("float32", "float64", "complex64", "complex128")]
+    if not wide:
+        pytest.skip("no dtype in which rounding shows is asked for")
+    return cases(ops, wide).map(with_reals)
+
+
+def with_reals(case: Case) -> Case:
+    return replace(case, data=f"reals:{case.data.partition(':')[2] or 0}")

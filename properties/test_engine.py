@@ -4,12 +4,18 @@ from . import sampling
 from .case import Case
 from .court import Court
 from .exhaustive import one_axis, two_axes
-from .holds import holds_for, holds_for_budget, holds_for_each
+from .holds import (
+    count_features,
+    holds_for,
+    holds_for_budget,
+    holds_for_each,
+    seek_the_bound,
+)
 from .judge import Verdict
-from .strategies import cases, invalid_cases
+from .strategies import cases, invalid_cases, rounded_cases
 
 
-@holds_for(cases, covers=True)
+@holds_for(cases, observe=count_features)
 def test_the_engine_equals_the_oracle(case: Case, court: Court) -> Verdict | None:
     """Accepted as by torch; shape, dtype, values; arguments unwritten; no state."""
     return court.against_torch(case)
@@ -25,6 +31,12 @@ def test_the_engine_rejects_what_the_oracle_rejects(case: Case, court: Court) ->
 def test_the_engine_equals_its_definition(case: Case, court: Court) -> Verdict | None:
     """The fast algorithms compute what the readable one does."""
     return court.against_definition(case) if case.blame is None else None
+
+
+@holds_for(rounded_cases, shards=2, corpus=False, observe=seek_the_bound)
+def test_no_rounding_error_passes_the_bound(case: Case, court: Court) -> Verdict | None:
+    """A search that climbs towards the largest error ÷ bound, of values and gradients."""
+    return court.against_torch(case, repeat=False) if case.blame is None else None
 
 
 @holds_for_each(one_axis)

@@ -78,6 +78,7 @@ def test_a_file_of_cases_runs_each_line(tmp_path: Path) -> None:
         (["--engine", "json"], "ERROR: --engine json: offers none of the functions"),
         (["--engine", "engine:nothing"], "ERROR: --engine engine:nothing: engine has no"),
         (["--ops", "conv9d"], "ERROR: --ops: unknown 'conv9d'; expected conv1d"),
+        (["--ops=fold", "--dtypes=int8"], "ERROR: --ops, --dtypes: none of these ops takes"),
         (["--dtypes", "bfloat16"], "ERROR: --dtypes: unknown 'bfloat16'; expected float32"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
