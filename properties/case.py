@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .ops import OPS
+from .ops import OPS, Op
 
 DTYPES = (
     *("float32", "float64", "float16", "complex64", "complex128"),
@@ -183,6 +183,8 @@ class _Parser:
         blame = self._word(nodes.get("blame"), None)
         if blame is not None and blame not in (*row.operands, *row.arguments):
             raise self.error(nodes["blame"], f"{name} has no {blame!r} to blame")
+        if row.is_layer and not self.partial:
+            self._check_layer(row, nodes)
         return Case(
             name,
             {k: self._operand(nodes[k]) for k in row.operands if k in nodes},
@@ -190,6 +192,19 @@ class _Parser:
             self._word(nodes.get("data"), "ones") or "ones",
             blame,
         )
+
+    def _check_layer(self, row: Op, nodes: dict[str, ast.expr]) -> None:
+        """A layer is built from its weight and groups: they must at least say how."""
+        node = nodes.get("weight")
+        weight = self._operand(node) if node is not None else None
+        if not isinstance(weight, Operand) or len(weight.shape) != row.axes + 2:
+            told = f"expected the weight of a layer, a shape of {row.axes + 2} sizes"
+            raise self.error(node or len(self.line) - 1, told)
+        if np.dtype(weight.dtype).kind not in row.kinds:
+            raise self.error(node or 0, f"expected a float or complex layer, got {weight.dtype}")
+        groups = self._literal(nodes["groups"]) if "groups" in nodes else 1
+        if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)):
+            raise self.error(nodes["groups"], f"expected the groups of a layer, got {groups!r}")
 
     def _word(self, node: ast.expr | None, default: str | None) -> str | None:
         """The value of `data` or `blame`."""
@@ -249,7 +264,7 @@ class _Parser:
             return self._numpy_integer(node)
         try:
             return ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError):
             raise self.error(node, "expected a literal") from None
 
     def _numpy_integer(self, node: ast.Call) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from . import judge as judging
-from .case import Case
+from .case import Case, Operand
 from .deviations import is_excused
 from .judge import Mismatch, Verdict
 from .recorder import Recorder
@@ -48,6 +48,11 @@ class Court:
 
         return by_definition(engine)
 
+    def draws(self, case: Case) -> bool:
+        """Whether the ops and dtypes that are asked for leave `case` in."""
+        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
+        return case.op in self.ops and all(v.dtype in self.dtypes for v in arrays)
+
     def hear(
         self, statement: Callable[[Case, Court], Verdict | None], case: Case
     ) -> Verdict | None:
@@ -70,8 +75,10 @@ class Court:
 
         def fails(case: Case) -> bool:
             nonlocal found
-            if case.op not in self.ops:
+            if not self.draws(case):
                 return False
+            if self.recorder:
+                self.recorder.write(str(case))
             try:
                 statement(case, self)
             except Mismatch as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .case import DTYPES, LAYOUTS, RULES, Case, Operand
 from .data import dtype_of, rule_of
-from .ops import OPS, per_axis
+from .ops import OPS, per_axis, rank
 from .space import MODES
 
 Feature = tuple[str, str]  # what it is of, and which
@@ -39,7 +39,7 @@ def features(case: Case) -> Iterator[Feature]:
     op = OPS[case.op]
     given = {**op.arguments, **case.arguments}
     shape = case.operands["input"].shape
-    batched = len(shape) == (3 if op.family == "fold" else op.axes + 2)
+    batched = len(shape) == rank(op, "input")
     yield "op", op.family
     yield "axes", str(op.axes)
     yield "batch", {0: "empty", 1: "1"}.get(shape[0], "many") if batched else "none"
@@ -127,12 +127,13 @@ def _excluded(pair: dict[str, str]) -> bool:
 
 
 def table(met: Counter[str]) -> Iterator[str]:
-    """The pairs of the main features, each row one feature, each column another."""
+    """Each row one feature, each column another; dtypes and layouts are rows only."""
     names = [f"{of} {w}" for of, ws in FEATURES.items() if of not in _WIDE for w in ws]
-    for i, row in enumerate(names):
+    wide = [f"{of} {w}" for of in _WIDE for w in FEATURES[of]]
+    for i, row in enumerate(names + wide):
         cells = [met[" × ".join(sorted((row, column)))] for column in names[:i]]
-        yield f"{i:>2} {row:<18}" + "".join(f"{_short(n):>5}" for n in cells)
-    yield " " * 21 + "".join(f"{i:>5}" for i in range(len(names) - 1))
+        yield f"{i:>2} {row:<20}" + "".join(f"{_short(n):>5}" for n in cells)
+    yield " " * 23 + "".join(f"{i:>5}" for i in range(len(names)))
 
 
 _WIDE = ("dtype", "layout")

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .case import Case, Operand, parse
+from .case import Case, Operand, literal, parse
 from .corpus import read_lines
 from .judge import Mismatch
 from .ops import OPS, rank
@@ -26,7 +26,14 @@ class Deviation:
     partial: Case
 
     def excuses(self, mismatch: Mismatch) -> bool:
-        return type(mismatch).__name__ == self.kind and _covers(self.partial, mismatch.case)
+        return type(mismatch).__name__ == self.kind and self.covers(mismatch.case)
+
+    def covers(self, case: Case) -> bool:
+        return (
+            self.partial.op == case.op
+            and _all_match(self.partial.operands, case.operands)
+            and _all_match(self.partial.arguments, case.arguments)
+        )
 
     def example(self) -> Case:
         """A case of it: 1 for every open size, and for an open operand the simplest."""
@@ -44,14 +51,6 @@ def _closed(value: Operand) -> Operand:
     return replace(value, shape=tuple(1 if n is ... else n for n in value.shape))
 
 
-def _covers(partial: Case, case: Case) -> bool:
-    return (
-        partial.op == case.op
-        and _all_match(partial.operands, case.operands)
-        and _all_match(partial.arguments, case.arguments)
-    )
-
-
 def _all_match(wanted: Any, given: Any) -> bool:
     return all(name in given and _matches(value, given[name]) for name, value in wanted.items())
 
@@ -60,7 +59,7 @@ def _matches(wanted: Any, given: Any) -> bool:
     if wanted is ...:
         return True
     if not isinstance(wanted, Operand):
-        return bool(wanted == given and type(wanted) is type(given))
+        return literal(wanted) == literal(given)
     return (
         isinstance(given, Operand)
         and wanted.dtype == given.dtype

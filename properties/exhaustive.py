@@ -38,26 +38,29 @@ def one_axis(ops: Sequence[str]) -> Iterator[Case]:
 def two_axes(ops: Sequence[str]) -> Iterator[Case]:
     """Cases of two axes in which every two values of parameters meet, also across the axes.
 
-    Places of the window stand for sizes, so that every case is accepted.
+    The steps of one axis, with an output padding or a remainder, are one parameter; the places of
+    the window are as few as the padding needs, so that every case is accepted.
     """
-    axis = (range(1, 4), TAPS, STRIDES, DILATIONS, range(5), OUTPUT_PADDINGS)
+    steps = [(s, d, e) for s in STRIDES for d in DILATIONS for e in range(s)]
     for op in ("conv2d", "conv_transpose2d"):
+        axis: list[Sequence[Any]] = [TAPS, steps, range(5)]
         for row in covering([*axis, *axis]) if op in ops else ():
-            yield _placed(op, row[:6], row[6:])
+            yield _placed(op, row[:3], row[3:])
 
 
-def _placed(op: str, *axes: Sequence[int]) -> Case:
-    sizes, paddings, rests = [], [], []
-    for places, taps, stride, dilation, padding, rest in axes:
-        rests.append(min(rest, (max(stride, dilation) if "_" in op else stride) - 1))
-        room = (places - 1) * stride + (taps - 1) * dilation + 1 + rests[-1]
-        paddings.append(min(padding, (room - 1) // 2))
-        sizes.append(places if "_" in op else room - 2 * paddings[-1])
-    taps, strides, dilations = (tuple(axis[i] for axis in axes) for i in (1, 2, 3))
-    arguments = {"stride": strides, "padding": tuple(paddings), "dilation": dilations}
-    if "_" in op:
-        arguments["output_padding"] = tuple(rests)
-    return _case(op, tuple(sizes), taps, arguments)
+def _placed(op: str, *axes: Sequence[Any]) -> Case:
+    back = OPS[op].is_transposed
+    sizes = []
+    for taps, (stride, dilation, rest), padding in axes:
+        least = (taps - 1) * dilation + 1 + rest  # what one place of the window covers
+        places = 2 + max(0, 2 * padding - least) // stride
+        sizes.append(places if back else least + (places - 1) * stride - 2 * padding)
+    (k, steps, p), (k2, steps2, p2) = axes
+    strides, dilations, rests = zip(steps, steps2, strict=True)
+    arguments = {"stride": strides, "padding": (p, p2), "dilation": dilations}
+    if back:
+        arguments["output_padding"] = rests
+    return _case(op, tuple(sizes), (k, k2), arguments)
 
 
 def _case(
@@ -71,30 +74,32 @@ def _case(
     return Case(op, operands, given, "integers:1")
 
 
-def covering(factors: Sequence[Sequence[int]]) -> Iterator[tuple[int, ...]]:
+def covering(factors: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
     """Rows, one value of each factor, in which every two values of two factors meet: greedily."""
     missing = {
-        (i, a, j, b)
+        (i, a, j, b): None  # in order, unlike a set
         for j in range(len(factors))
         for i in range(j)
         for a, b in product(factors[i], factors[j])
     }
     while missing:
         row = _next_row(factors, missing)
-        missing -= {(i, row[i], j, row[j]) for j in range(len(row)) for i in range(j)}
+        for pair in [(i, row[i], j, row[j]) for j in range(len(row)) for i in range(j)]:
+            missing.pop(pair, None)
         yield tuple(row[i] for i in range(len(factors)))
 
 
-def _next_row(factors: Sequence[Sequence[int]], missing: set[tuple[int, ...]]) -> dict[int, int]:
+def _next_row(factors: Sequence[Sequence[Any]], missing: dict[Any, None]) -> dict[int, Any]:
     """Begin with a pair that has not met; give each other factor the value that adds most."""
-    i, a, j, b = min(missing)
+    i, a, j, b = next(iter(missing))
     row = {i: a, j: b}
-    for k in range(len(factors)):
+    for k, values in enumerate(factors):
         if k not in row:
-            row[k] = max(factors[k], key=lambda v, k=k: _gain(row, k, v, missing))  # type: ignore[misc]
+            gains = [_gain(row, k, value, missing) for value in values]
+            row[k] = values[gains.index(max(gains))]
     return row
 
 
-def _gain(row: dict[int, int], k: int, value: int, missing: set[tuple[int, ...]]) -> int:
+def _gain(row: dict[int, Any], k: int, value: Any, missing: dict[Any, None]) -> int:
     pairs = ((i, a, k, value) if i < k else (k, value, i, a) for i, a in row.items())
     return sum(pair in missing for pair in pairs)

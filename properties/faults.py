@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .case import Case, Operand
-from .ops import OPS, per_axis
+from .ops import OPS, per_axis, rank
 from .space import Choose, pick
 
 
@@ -59,15 +59,9 @@ def not_an_array(name: str) -> Callable[[Choose, Case], Case]:
     return lambda choose, case: with_operand(case, name, pick(choose, values))
 
 
-def rank(case: Case) -> int:
-    """The axes of a batched input."""
-    op = OPS[case.op]
-    return 3 if op.family == "fold" else op.axes + 2
-
-
 def wrong_rank(name: str) -> Callable[[Choose, Case], Case]:
     def plant(choose: Choose, case: Case) -> Case:
-        shape, n = case.operands[name].shape, rank(case)
+        shape, n = case.operands[name].shape, rank(OPS[case.op], "input")
         wrong: list[tuple[int, ...]] = [(1,) * (n + 1), (1,) * (n - 2)]
         if name == "weight":
             wrong = [shape[:-1], (*shape, 1), shape[:1]]

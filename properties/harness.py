@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from .case import DTYPES, Case, CaseError, Operand, parse
+from .case import DTYPES, Case, CaseError, parse
 from .corpus import read_lines
 from .court import Court
 from .holds import SHARDS
@@ -69,13 +70,15 @@ class Harness:
     def _keep(self, mismatch: Mismatch) -> None:
         """Write down a failure as soon as it is found."""
         with (self.folder / "found").open("a", encoding="utf-8") as file:
-            file.write(json.dumps([block(mismatch), str(mismatch.case)]) + "\n")
+            kind = f"{type(mismatch).__name__} {os.getpid()} {mismatch.case.op}"
+            file.write(json.dumps([kind, block(mismatch), str(mismatch.case)]) + "\n")
 
     def kept(self) -> dict[str, str]:
         """Failures written down by any worker and not yet shown: block -> line."""
         file = self.folder / "found"
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-        return {k: v for k, v in map(json.loads, lines) if k not in self.failing}
+        latest = {kind: (text, case) for kind, text, case in map(json.loads, lines)}
+        return {text: case for text, case in latest.values() if text not in self.failing}
 
     @property
     def workers(self) -> int:
@@ -83,11 +86,6 @@ class Harness:
         if self.is_worker:
             return int(self.config.workerinput["workercount"])  # type: ignore[attr-defined]
         return 1
-
-    def draws(self, case: Case) -> bool:
-        """Whether --ops and --dtypes leave `case` in."""
-        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
-        return case.op in self.ops and all(v.dtype in self.dtypes for v in arrays)
 
     @property
     def compared_nothing(self) -> bool:
@@ -108,11 +106,14 @@ class Harness:
 def _read_cases(text: str) -> list[Case]:
     """The case of one --case, or every case in the file that it names."""
     path = Path(text)
-    lines = read_lines(path) if "(" not in text and path.is_file() else [text]
+    is_file = "(" not in text and path.is_file()
+    lines = read_lines(path) if is_file else [text]
+    if not lines:
+        raise pytest.UsageError(f"--case: {path} holds no case")
     try:
         return [parse(line.strip()) for line in lines]
     except CaseError as error:
-        raise pytest.UsageError(f"--case: {error}") from None
+        raise pytest.UsageError(f"--case{f' {path}' * is_file}: {error}") from None
 
 
 def _chosen(

@@ -13,7 +13,7 @@ import numpy as np
 from .case import Case, Operand
 from .data import arrays, dtype_of
 from .ops import OPS, OUTPUT, terms_by_result
-from .outcome import Outcome
+from .outcome import Outcome, told_of
 from .subject import Subject
 from .tolerance import bound, excess, is_exact
 
@@ -168,13 +168,15 @@ def verdict(trial: Trial, *, repeat: bool = True) -> Verdict:
         raise EngineHang(case, subject, "did not return")
     if got.not_claimed and not subject.own:
         return Verdict("not claimed")
+    _judge_conduct(case, subject, got)
     if trial.expected.error is not None:
         return _judge_rejection(trial, trial.expected.error, got)
     if got.error is not None:
         kind = RejectedValid if isinstance(got.error, REJECTIONS) else EngineCrash
         headline = f"raised on a call that {trusted.spec} accepts"
         raise kind(case, subject, headline, ("raised", told_of(got.error)))
-    _judge_conduct(case, subject, got)
+    if extra := got.values.keys() - trial.expected.values.keys():
+        raise GradientMismatch(case, subject, f"gave a {', '.join(sorted(extra))} of nothing")
     ratios = {name: _judge_value(trial, name, y) for name, y in got.values.items()}
     if subject.own and (missing := trial.expected.values.keys() - got.values.keys()):
         raise GradientMismatch(case, subject, f"gave no {', '.join(sorted(missing))}")
@@ -213,11 +215,6 @@ def blamed(error: Exception) -> str | None:
     """The argument that one of our own messages blames: 'conv2d() stride: expected …, got …'."""
     match = re.match(r"\w+\(\) (\w+): expected .*, got ", str(error), re.DOTALL)
     return match and match[1]
-
-
-def told_of(error: Exception) -> str:
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first[:200]}"
 
 
 def _judge_conduct(case: Case, subject: Subject, got: Outcome) -> None:
@@ -286,7 +283,8 @@ def _value_mismatch(
     )
     if not (np.isfinite(y[worst]) and np.isfinite(y64[worst])):
         how = "in what is inf or nan"
-    error = np.abs(widen(y)[worst] - y64[worst])
+    with np.errstate(all="ignore"):
+        error = np.abs(widen(y)[worst] - y64[worst])
     kinds = (ValueMismatch, MarginalValueMismatch)
     if name != OUTPUT:
         kinds = (GradientMismatch, MarginalGradientMismatch)

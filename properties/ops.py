@@ -135,8 +135,8 @@ def _rows(n: int) -> list[Op]:
     ]
 
 
-def _windows(name: str, arguments: Mapping[str, Any], terms: Any) -> Op:
-    letters = {"input": ("N", "C", "X")}
+def _windows(name: str, arguments: Mapping[str, Any], terms: Any, *letters_of: str) -> Op:
+    letters = {"input": letters_of}
     return Op(name, name, 2, ("input",), 1, arguments, letters, terms, "fc", has_gradients=False)
 
 
@@ -144,8 +144,8 @@ OPS = {
     op.name: op
     for op in [
         *sorted((row for n in (1, 2, 3) for row in _rows(n)), key=lambda op: op.is_layer),
-        _windows("unfold", _WINDOWS, _unfold_terms),
-        _windows("fold", {"output_size": None, **_WINDOWS}, _fold_terms),
+        _windows("unfold", _WINDOWS, _unfold_terms, "N", "C", "X"),
+        _windows("fold", {"output_size": None, **_WINDOWS}, _fold_terms, "N", "CK", "L"),
     ]
 }
 

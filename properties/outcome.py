@@ -38,3 +38,9 @@ def memory(operands: Mapping[str, Any]) -> dict[str, bytes]:
 def same(a: Any, b: Any) -> bool:
     """Equal in shape and value; nan equals nan."""
     return a.shape == b.shape and bool(((a == b) | (np.isnan(a) & np.isnan(b))).all())
+
+
+def told_of(error: Exception) -> str:
+    """An error in one line."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first[:200]}"

@@ -90,8 +90,9 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("dev")
     if examples := config.getoption("--examples"):
         base = settings.get_profile(settings.get_current_profile_name())
-        settings.register_profile("asked", base, max_examples=examples)
-        settings.load_profile("asked")
+        name = settings.get_current_profile_name()
+        settings.register_profile(name, base, max_examples=examples)
+        settings.load_profile(name)
     if getattr(config.option, "maxschedchunk", 1) is None:
         config.option.maxschedchunk = 1  # shards are few and long: a worker takes one at a time
     harness = config.stash[harness_key] = Harness(config)
@@ -114,9 +115,12 @@ class Controller:
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
         """Name the case at which a worker's process died."""
         if line := last_line(self.harness.folder / report.node.gateway.id):
-            court = self.harness.court
-            case = smallest(parse(line), lambda case: dies(lambda: court.against_torch(case)))
-            _show(report, [EngineCrash(case, court.subject, "the process died in this call")])
+            court, case = self.harness.court, parse(line)
+            headline = "the process died after this case, which alone does not end it"
+            if dies(lambda: court.against_torch(case)):
+                headline = "the process died in this call"
+                case = smallest(case, lambda case: dies(lambda: court.against_torch(case)))
+            _show(report, [EngineCrash(case, court.subject, headline)])
 
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         seen = getattr(node, "workeroutput", {}).get("convolutions")
@@ -151,7 +155,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     harness = metafunc.config.stash[harness_key]
     cases = harness.cases if statement.takes_lines else []
     if statement.takes_corpus and not harness.cases:
-        cases = [case for case in read_cases(CORPUS) if harness.draws(case)]
+        cases = [case for case in read_cases(CORPUS) if harness.court.draws(case)]
     shards = [] if harness.cases else [*range(statement.shards)]
     if statement.spends_budget and harness.court.budget:
         shards = [*range(PIECES * harness.workers)]
@@ -278,7 +282,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     _write_proof(terminalreporter, harness, green=exitstatus == pytest.ExitCode.OK)
     if path := config.getoption("--report"):
         Path(path).write_text(json.dumps(_as_json(harness, lines), indent=1) + "\n")
-    if (path := config.getoption("--failing")) and lines:
+    if path := config.getoption("--failing"):
         Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 

@@ -26,7 +26,6 @@ from .judge import (
     RejectedValid,
     ShapeMismatch,
     Verdict,
-    told_of,
     widen,
 )
 from .ops import (
@@ -39,6 +38,7 @@ from .ops import (
     terms_by_result,
     transposed_size,
 )
+from .outcome import told_of
 from .space import natural
 from .suitable import PER_AXIS, plain
 from .tolerance import bound, is_exact, largest, unit_roundoff

@@ -13,8 +13,10 @@ MISSED = 0.01  # the probability at which a sampled fault is called found
 def proven(tally: Tally) -> Iterator[str]:
     """Lines of what was covered completely, and of what was only sampled."""
     for name, scope in sorted(tally.scopes.items()):
+        seen = scope.accepted + scope.rejected
+        share = "complete" if seen == scope.whole else f"{seen:,} of {scope.whole:,}"
         yield (
-            f"complete: {name}: {scope.accepted:,} geometries, in each of which a fault of degree "
+            f"{share}: {name}: {scope.accepted:,} geometries, in each of which a fault of degree "
             f"≤ 2 in the data escaped with probability ≤ {scope.escape:.1g}; "
             f"{scope.rejected:,} rejected as by torch"
         )
@@ -30,7 +32,7 @@ def proven(tally: Tally) -> Iterator[str]:
 
 def shows_on(n: int) -> int:
     """The rarest fault, 1 in so many cases, that `n` independent cases miss with `MISSED`."""
-    # (1 - 1/m)**n <= MISSED; the smallest m, from below
+    # (1 - 1/m)**n <= MISSED; the largest m, rounded down
     return max(1, int(1 / (1 - MISSED ** (1 / n))))
 
 

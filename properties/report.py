@@ -49,6 +49,10 @@ def versions() -> str:
     return ", ".join(found)
 
 
+OTHERWISE = {
+    "not_judged": "calls not judged: torch has no kernel for what the engine computes",
+    "deviates": "calls on which the engine differs from torch by design (deviations.txt)",
+}
 RESULTS = (OUTPUT, *GRADIENTS)
 
 
@@ -59,6 +63,9 @@ def summary(tally: Tally) -> Iterable[str]:
     for op in OPS:
         if row := tally.rows.get(op):
             yield _line(op, row)
+    for name in ("not_judged", "deviates"):
+        if n := sum(getattr(row, name) for row in tally.rows.values()):
+            yield f"{n:,} {OTHERWISE[name]}"
     yield "output and gradients: worst error ÷ bound of the engine | of torch in the same dtype"
 
 

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from .case import Case
 from .ops import GRADIENTS, ODD, OPS, OUTPUT, work
-from .outcome import Outcome, memory, root, same
+from .outcome import Outcome, memory, root, same, told_of
 from .recorder import Overdue, Timer
 
 OWN = "engine"
@@ -65,7 +66,8 @@ class Subject:
                 run = self.prepared(case, operands)
                 first = run(operands, gy)
                 shared = _shared(given, first)
-                unstable = _unstable(run, operands, gy, first) if repeat else ""
+                comparable = repeat and all(isinstance(v, np.ndarray) for v in first.values())
+                unstable = _unstable(run, operands, gy, first) if comparable else ""
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error, modified=_modified(given, before))
         except Overdue:
@@ -75,20 +77,18 @@ class Subject:
 
     def once(self, case: Case, operands: Operands, gy: Any = None) -> Outcome:
         """Run `case` and look at nothing but its results."""
-        self._timer.start(self._time(case, operands))
         try:
-            return Outcome(self.results(case, operands, gy))
+            with self._timer.running(self._time(case, operands)):
+                return Outcome(self.results(case, operands, gy))
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error)
         except Overdue:
             self._patience = 0.1
             return Outcome(hung=True)
-        finally:
-            self._timer.stop()
 
     def _time(self, case: Case, operands: Operands) -> float:
         """The seconds that `call` may take."""
-        return self._patience * (1 + work(OPS[case.op], operands) * SLOWEST)
+        return self._patience + work(OPS[case.op], operands) * SLOWEST
 
     def results(self, case: Case, operands: Operands, gy: Any = None) -> Results:
         """The output of `case` and, with `gy`, the gradients that the engine offers.
@@ -126,7 +126,9 @@ class Subject:
             layer.load_state_dict(dict(zip(("weight", "bias"), state, strict=False)))
             output = layer(x, **call)
             gy = _fitting(gy, output) if hasattr(layer, "backward") else None
-            found = () if gy is None else layer.backward(x, gy, **call)
+            found: Any = ()
+            with suppress(NotImplementedError):
+                found = () if gy is None else layer.backward(x, gy, **call)
             gradients = zip(GRADIENTS, found, strict=False)
             return {OUTPUT: output} | {k: v for k, v in gradients if v is not None}
 
@@ -135,8 +137,7 @@ class Subject:
     def gradients(self, case: Case, operands: Operands, gy: Any) -> Results:
         """The gradients of a function: `NAMESPACE.gradients`, or what `NAMESPACE.grad` has."""
         if hasattr(self.namespace, "gradients"):
-            found: Results = self.namespace.gradients(case.op, operands, case.arguments, gy)
-            return found
+            return dict(self.namespace.gradients(case.op, operands, case.arguments, gy))
         grad = getattr(self.namespace, "grad", None)
         x, w = operands["input"], operands["weight"]
         calls = {
@@ -144,11 +145,14 @@ class Subject:
             "grad_weight": (f"{case.op}_weight", (x, w.shape, gy), case.arguments),
             "grad_bias": (f"conv{OPS[case.op].axes}d_bias", (gy,), {}),
         }
-        return {
-            name: getattr(grad, function)(*arrays, **arguments)
-            for name, (function, arrays, arguments) in calls.items()
-            if hasattr(grad, function) and (name != "grad_bias" or operands.get("bias") is not None)
-        }
+        if operands.get("bias") is None:
+            del calls["grad_bias"]
+        found = {}
+        for name, (function, arrays, arguments) in calls.items():
+            if hasattr(grad, function):
+                with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
+                    found[name] = getattr(grad, function)(*arrays, **arguments)
+        return found
 
 
 def _fitting(gy: Any, output: Any) -> Any:
@@ -168,8 +172,10 @@ def _unstable(run: Run, operands: Operands, gy: Any, first: Results) -> str:
     odd = [v for k, v in (*operands.items(), ("", gy)) if k != "weight"]
     try:
         _negate(odd)
-        negated = run(operands, gy)
-        _negate(odd)
+        try:
+            negated = run(operands, gy)
+        finally:
+            _negate(odd)
         again = run(operands, gy)
     except Exception as error:  # noqa: BLE001
         return f"a later call raised {type(error).__name__}: {error}"
@@ -218,8 +224,8 @@ def load(spec: str) -> Subject:
         sys.path.insert(0, "")
     try:
         module = importlib.import_module(name)
-    except ImportError as error:
-        raise SubjectError(f"--engine {spec}: cannot import {name!r}: {error}") from error
+    except Exception as error:
+        raise SubjectError(f"--engine {spec}: cannot import {name!r}: {told_of(error)}") from error
     namespace: Any = module
     for part in filter(None, attribute.split(".")):
         if not hasattr(namespace, part):
@@ -238,10 +244,13 @@ def _offering(subject: Subject) -> Subject:
 
 
 def _load_file(path: Path) -> ModuleType:
+    """The module in a file, under a name that hides no other module."""
     if not path.is_file():
         raise SubjectError(f"--engine {path}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    return _executed(spec)
+    try:
+        return _executed(importlib.util.spec_from_file_location("_engine_in_the_dock", path))
+    except Exception as error:
+        raise SubjectError(f"--engine {path}: {told_of(error)}") from error
 
 
 def _executed(spec: Any) -> ModuleType:

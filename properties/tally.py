@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -44,11 +44,13 @@ class Complete:
     accepted: int = 0
     rejected: int = 0
     escape: float = 0.0  # with which a fault of degree 2 in the data passes one accepted case
+    whole: int = 0  # how many there are
 
-    def add(self, accepted: int, rejected: int, escape: float) -> None:
+    def add(self, accepted: int, rejected: int, escape: float, whole: int) -> None:
         self.accepted += accepted
         self.rejected += rejected
         self.escape = max(self.escape, escape)
+        self.whole = max(self.whole, whole)
 
 
 def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
@@ -86,12 +88,19 @@ class Tally:
         self.drawn[case.op] += 1
         self.pairs.update(pairs(case))
 
+    def expect(self, scope: str, cases: Iterable[Case]) -> None:
+        """Note how many cases an enumeration has."""
+        for op, n in Counter(case.op for case in cases).items():
+            self.scopes.setdefault(f"{scope} {op}", Complete()).add(0, 0, 0.0, n)
+
     def complete(self, scope: str, case: Case, verdict: Verdict | None) -> None:
         """Count one case of an enumeration."""
-        rejected = verdict is not None and verdict.status == "rejected"
+        if verdict is None or verdict.status not in {"agreed", "rejected"}:
+            return
+        rejected = verdict.status == "rejected"
         escape = 0.0 if rejected else 2 / (2 * widest(case) + 1)
-        scopes = self.scopes.setdefault(f"{scope} {case.op}", Complete())
-        scopes.add(not rejected, rejected, escape)
+        found = self.scopes.setdefault(f"{scope} {case.op}", Complete())
+        found.add(not rejected, rejected, escape, 0)
 
     def samples(self) -> bool:
         """Whether torch's own error is to be measured on this case with rounding."""

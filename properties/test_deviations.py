@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
+from . import sampling
+from .case import Case
 from .court import Court
 from .deviations import Deviation, deviations
 from .judge import Mismatch, judge
+
+
+def drawn() -> list[Case]:
+    """What the properties look at."""
+    return [*islice(sampling.cases(0), 5000), *islice(sampling.invalid_cases(0), 5000)]
 
 
 @pytest.mark.parametrize("deviation", deviations(), ids=lambda d: f"{d.kind}: {d.partial}")
@@ -14,3 +23,7 @@ def test_a_deviation_still_deviates(deviation: Deviation, court: Court) -> None:
     with pytest.raises(Mismatch) as found:
         judge(deviation.example(), court.subject, court.oracle)
     assert deviation.excuses(found.value)
+
+
+def test_no_deviation_excuses_what_is_drawn() -> None:
+    assert [case for case in drawn() for d in deviations() if d.covers(case)] == []

@@ -45,7 +45,7 @@ def test_every_geometry_of_one_axis_equals_the_oracle(case: Case, court: Court) 
     return court.against_torch(case, repeat=False)
 
 
-@holds_for_each(two_axes, shards=1)
+@holds_for_each(two_axes, shards=4)
 def test_every_pair_of_values_across_two_axes_equals_the_oracle(
     case: Case, court: Court
 ) -> Verdict | None:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from properties.case import Case, CaseError, Operand, parse
+from properties.corpus import CORPUS, read_lines
 from properties.ops import OPS
-from properties.plugin import CORPUS, read_lines
 from properties.strategies import cases, invalid_cases
 
 LINES = read_lines(CORPUS)
