@@ -44,7 +44,7 @@ def holds_for(
     *,
     shards: int = SHARDS,
     own_only: bool = False,
-    corpus: bool = True,
+    lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
 ) -> Callable[[Statement], Any]:
@@ -52,7 +52,7 @@ def holds_for(
 
     The statement returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and once per line of the corpus or of --case. `observe` sees each verdict on a
+    `strategy`, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees each verdict on a
     case drawn. Explored `lightly`, a property that is one of many draws a fraction of the cases,
     in one shard, and leaves the corpus to others.
     """
@@ -61,8 +61,8 @@ def holds_for(
         def explore(shard: int, court: Court) -> None:
             _search(statement, strategy, shard, court, observe, LIGHTLY if lightly else 1)
 
-        parts, lines = (1, False) if lightly else (shards, corpus)
-        return _as_test(Property(statement, explore, parts, own_only, True, lines))
+        parts, corpus = (1, False) if lightly else (shards, lines)
+        return _as_test(Property(statement, explore, parts, own_only, lines, corpus))
 
     return decorate
 
