@@ -36,7 +36,7 @@ def one_axis(ops: Sequence[str]) -> Iterator[Case]:
 
 
 def two_axes(ops: Sequence[str]) -> Iterator[Case]:
-    """Cases of two axes in which every two values of parameters meet, also across the axes.
+    """Cases in which every two values of kernel, stride, dilation and padding meet, on two axes.
 
     The steps of one axis, with an output padding or a remainder, are one parameter; the places of
     the window are as few as the padding needs, so that every case is accepted.

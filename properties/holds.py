@@ -52,9 +52,9 @@ def holds_for(
 
     The statement returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees each verdict on a
-    case drawn. Explored `lightly`, a property that is one of many draws a fraction of the cases,
-    in one shard, and leaves the corpus to others.
+    `strategy`, and, unless `lines` is false, once per line of the corpus or of --case. `observe`
+    sees each verdict on a case drawn. Explored `lightly`, a property that is one of many draws
+    a fraction of the cases, in one shard, and leaves the corpus to others.
     """
 
     def decorate(statement: Statement) -> Any:
