@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .data import BITS, dtype_of, rule_of, widest
+from .data import BITS, SIGNIFICAND, dtype_of, rule_of, widest
 
 # dtype of the sums -> the real dtype whose rounding counts
 _PART = {"complex64": "float32", "complex128": "float64"}
-_MANTISSA = {"float16": 11, "float32": 24, "float64": 53}
 
 
 def unit_roundoff(dtype: str) -> float:
-    return 2.0 ** -_MANTISSA[_PART.get(dtype, dtype)]
+    return 2.0 ** -SIGNIFICAND[dtype]
 
 
 def least_subnormal(dtype: str) -> float:
@@ -42,11 +41,7 @@ def is_exact(case: Case, k: int, accumulator: str) -> bool:
         return True
     if rule_of(case) not in ("ones", "ramp", "integers"):
         return False
-    return widest(case) >= 1 and _significand(accumulator) >= BITS[dtype]
-
-
-def _significand(accumulator: str) -> int:
-    return _MANTISSA[_PART.get(accumulator, accumulator)]
+    return widest(case) >= 1 and SIGNIFICAND[accumulator] >= BITS[dtype]
 
 
 def bound(k: int, dtype: str, accumulator: str, y: Any, scale: Any) -> Any:
