@@ -6,11 +6,12 @@ from itertools import islice
 
 import pytest
 
-from . import sampling
-from .case import Case
-from .court import Court
-from .deviations import Deviation, deviations
-from .judge import Mismatch, judge
+from .cases.case import Case
+from .comparison.compare import compare
+from .comparison.deviations import Deviation, deviations
+from .comparison.mismatch import Mismatch
+from .generation import sampling
+from .session.session import Session
 
 
 def drawn() -> list[Case]:
@@ -19,9 +20,9 @@ def drawn() -> list[Case]:
 
 
 @pytest.mark.parametrize("deviation", deviations(), ids=lambda d: f"{d.kind}: {d.partial}")
-def test_a_deviation_still_deviates(deviation: Deviation, court: Court) -> None:
+def test_a_deviation_still_deviates(deviation: Deviation, session: Session) -> None:
     with pytest.raises(Mismatch) as found:
-        judge(deviation.example(), court.subject, court.oracle)
+        compare(deviation.example(), session.engine, session.oracle)
     assert deviation.excuses(found.value)
 
 

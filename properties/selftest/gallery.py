@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 import engine
-from properties.judge import (
+from properties.cases.operation import per_axis
+from properties.comparison.engine import Engine
+from properties.comparison.mismatch import (
     AcceptedInvalid,
     ArgumentModified,
     DtypeMismatch,
@@ -30,8 +32,6 @@ from properties.judge import (
     ValueMismatch,
     WrongError,
 )
-from properties.ops import per_axis
-from properties.subject import OWN, Subject
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Wrong:
     line: str
     own: bool = False  # judged as our own engine, by its stricter contract
 
-    def subject(self) -> Subject:
-        return Subject(OWN if self.own else self.name, self.namespace, "")
+    def candidate(self) -> Engine:
+        return Engine(self.name, self.namespace, strict=self.own)
 
 
 GALLERY: list[Wrong] = []

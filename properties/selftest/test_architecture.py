@@ -24,41 +24,56 @@ ORACLE = [name for name in SOURCES if name.startswith("oracle/")]
 HARNESS = [name for name in SOURCES if name.startswith("properties/")]
 TESTS = [name for name in HARNESS if Path(name).name.startswith("test_")]
 
-# Where an engine comes in: `subject` loads whatever is asked for, `court` ours by its definition.
-DOORS = {"properties/subject.py", "properties/court.py"}
+# Where an engine comes in: `loading` finds what is asked for, `session` our own by its definition.
+DOORS = {"properties/comparison/loading.py", "properties/session/session.py"}
+# The rooms of the harness, from the bottom up: each imports only from those below it.
+FLOORS = (
+    {"cases"},
+    {"generation", "comparison"},
+    {"shrinking"},
+    {"metamorphic"},
+    {"session"},
+    {"plugin", "benchmark"},
+)
+BELOW = {room: set().union(*FLOORS[:floor]) for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
 def tree(name: str) -> ast.Module:
     return ast.parse(SOURCES[name].read_text(encoding="utf-8"))
 
 
-def imports(name: str) -> Iterator[str]:
-    """The top-level modules that a file imports; '.' for relative ones."""
+def imported(name: str) -> Iterator[str]:
+    """The modules that a file imports, by their whole names."""
+    package = [*Path(name).parent.parts]
     for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield "." if node.level else str(node.module).partition(".")[0]
+            start = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*start, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def foreign(name: str) -> set[str]:
     """Imports from neither the package itself nor the standard library."""
-    return {*imports(name)} - {".", *sys.stdlib_module_names}
+    packages = {module.partition(".")[0] for module in imported(name)}
+    return packages - {Path(name).parts[0], *sys.stdlib_module_names}
 
 
-def closure(name: str) -> set[str]:
-    """A file of `properties` and all those that it leads to."""
-    found, open_ends = set(), {name}
-    while open_ends:
-        found.add(name := open_ends.pop())
-        nodes = [n for n in ast.walk(tree(name)) if isinstance(n, ast.ImportFrom) and n.level]
-        words = [n.module or alias.name for n in nodes for alias in n.names]
-        open_ends |= {f"properties/{word}.py" for word in words} - found
-    return found
+def room(name: str) -> str:
+    """The package or module directly in `properties` to which a file belongs."""
+    return Path(name).parts[1].removesuffix(".py")
+
+
+def rooms_used(name: str) -> set[str]:
+    """The other rooms that a file imports from."""
+    modules = [module.split(".") for module in imported(name)]
+    return {m[1] for m in modules if m[0] == "properties" and len(m) > 1} - {room(name)}
 
 
 # What judges any engine; tests of our own engine alone may reach for it, and for torch.
-JUDGES = sorted(closure("properties/plugin.py") | closure("properties/test_engine.py"))
+ROOMS = [name for name in HARNESS if room(name) in BELOW]
+JUDGES = [*ROOMS, "properties/test_engine.py", "properties/test_metamorphic.py"]
 
 
 def functions(name: str) -> list[ast.FunctionDef]:
@@ -79,6 +94,16 @@ def test_the_engine_needs_numpy_alone(name: str) -> None:
 @pytest.mark.parametrize("name", ORACLE)
 def test_the_oracle_needs_torch_and_numpy_alone(name: str) -> None:
     assert foreign(name) <= {"numpy", "torch"}
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_imports_run_downwards(name: str) -> None:
+    assert rooms_used(name) <= BELOW[room(name)]
+
+
+def test_every_module_of_the_harness_stands_in_a_room() -> None:
+    others = {room(name) for name in HARNESS} - {*BELOW}
+    assert [name for name in others if not name.startswith(("test_", "selftest", "__init__"))] == []
 
 
 @pytest.mark.parametrize("name", JUDGES)
@@ -155,8 +180,8 @@ def is_a_check(node: ast.AST) -> bool:
 
 
 def shows_something(test: ast.FunctionDef) -> bool:
-    """It asserts, expects an exception, or returns a verdict for @holds_for to count."""
-    judged = any(called(mark).startswith("holds_for") for mark in test.decorator_list)
+    """It asserts, expects an exception, or returns a verdict for @for_all to count."""
+    judged = any(called(mark).startswith("for_all") for mark in test.decorator_list)
     returns = [n for n in ast.walk(test) if isinstance(n, ast.Return) and n.value is not None]
     asserts = [n for n in ast.walk(test) if isinstance(n, ast.Assert) or is_a_check(n)]
     return bool(returns if judged else asserts)
@@ -197,12 +222,12 @@ def test_no_two_tests_of_a_file_share_a_name() -> None:
     [
         ("def test(): assert x", True),
         ("def test():\n with pytest.raises(E): f()", True),
-        ("@holds_for(cases)\ndef test(case): return judge(case)", True),
+        ("@for_all(cases)\ndef test(case): return judge(case)", True),
         ("def test(): np.testing.assert_equal(x, y)", True),
         ("def test(): x == y", False),
         ("def test(): return x == y", False),
-        ("@holds_for(cases)\ndef test(case): judge(case)", False),
-        ("@holds_for(cases)\ndef test(case): return", False),
+        ("@for_all(cases)\ndef test(case): judge(case)", False),
+        ("@for_all(cases)\ndef test(case): return", False),
     ],
 )
 def test_a_test_that_shows_nothing_is_told_apart(source: str, shown: bool) -> None:

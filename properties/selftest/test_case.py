@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from properties.case import Case, CaseError, Operand, parse
-from properties.corpus import CORPUS, read_lines
-from properties.ops import OPS
-from properties.strategies import cases, invalid_cases
+from properties.cases.case import Case, Operand
+from properties.cases.files import CORPUS, read_lines
+from properties.cases.line import CaseError, parse
+from properties.cases.operation import OPS
+from properties.generation.strategies import cases, invalid_cases
 
 LINES = read_lines(CORPUS)
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from properties.case import DTYPES, LAYOUTS, Case, Operand, parse
-from properties.data import BITS, Bits, arrays, laid_out, rule_of, shapes, widest, widest_range
-from properties.ops import OPS, terms
+from properties.cases.case import DTYPES, LAYOUTS, Case, Operand
+from properties.cases.data import BITS, Bits, arrays, widest, widest_range
+from properties.cases.layouts import laid_out
+from properties.cases.line import parse
+from properties.cases.operation import OPS, terms
 
 INTEGERS = [d for d in DTYPES if "int" in d]
 FLOATS = ["float16", "float32", "float64"]
@@ -225,7 +227,7 @@ def test_integers_spread_over_all_of_a_wide_range(dtype: str) -> None:
 
 def test_the_range_is_exact_for_the_value_and_for_every_gradient() -> None:
     case = parse("conv1d((5, 2, 9), (6, 2, 2))")  # K of the weight's gradient: 5 · 8 places
-    assert terms(OPS["conv1d"], shapes(case), {}) == 40
+    assert terms(OPS["conv1d"], case.shapes, {}) == 40
     assert widest(case) == widest_range(40, "float32")
 
 
@@ -248,7 +250,7 @@ def test_the_range_is_exact_for_the_value_and_for_every_gradient() -> None:
 )
 def test_the_terms_are_the_most_of_any_result(text: str, k: int) -> None:
     case = parse(text)
-    assert terms(OPS[case.op], shapes(case), case.arguments) == k
+    assert terms(OPS[case.op], case.shapes, case.arguments) == k
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 7, 8, 9, 17, 100])
@@ -385,4 +387,4 @@ def test_a_layout_does_not_change_the_data(layout: str) -> None:
     first, other = arrays(plain).operands, arrays(laid).operands
     assert np.array_equal(first["input"][0], other["input"][0])
     assert np.array_equal(first["weight"], other["weight"])
-    assert rule_of(laid) == "integers"
+    assert laid.rule == "integers"

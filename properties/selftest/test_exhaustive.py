@@ -7,9 +7,9 @@ from itertools import combinations, product
 
 import pytest
 
-from properties.case import Case
-from properties.exhaustive import DILATIONS, STRIDES, TAPS, covering, one_axis, two_axes
-from properties.ops import OPS, per_axis
+from properties.cases.case import Case
+from properties.cases.operation import OPS, per_axis
+from properties.generation.exhaustive import DILATIONS, STRIDES, TAPS, covering, one_axis, two_axes
 
 
 def settings_of(case: Case) -> list[tuple[str, int]]:

@@ -8,16 +8,14 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from properties.case import DTYPES, parse
-from properties.court import Court
-from properties.holds import Property
-from properties.judge import Mismatch, judge, mismatches
-from properties.test_engine import (
-    test_the_engine_equals_the_oracle as equals,
-)
-from properties.test_engine import (
-    test_the_engine_rejects_what_the_oracle_rejects as rejects,
-)
+from properties.cases.line import parse
+from properties.comparison.compare import compare
+from properties.comparison.mismatch import Mismatch, mismatches
+from properties.session.for_all import Property
+from properties.session.options import Options
+from properties.session.session import Session
+from properties.test_engine import test_the_engine_equals_the_oracle as equals
+from properties.test_engine import test_the_engine_rejects_what_the_oracle_rejects as rejects
 
 from .gallery import GALLERY, Wrong
 
@@ -34,11 +32,11 @@ def dev_budget() -> Iterator[None]:
     settings.load_profile(before)
 
 
-def found_by(searched: Property, court: Court) -> list[Mismatch]:
+def found_by(searched: Property, session: Session) -> list[Mismatch]:
     """The failures of the first shard that has any."""
     for shard in range(searched.shards):
         try:
-            searched.explore(shard, court)
+            searched.explore(shard, session)
         except (Mismatch, ExceptionGroup) as error:
             return mismatches(error)
     return []
@@ -46,9 +44,9 @@ def found_by(searched: Property, court: Court) -> list[Mismatch]:
 
 def hunted(wrong: Wrong) -> dict[type[Any], str]:
     """The minimal case of each kind of failure that a dev run finds first."""
-    subject = wrong.subject()
-    court = Court(subject, subject.ops, DTYPES, seed=0)
-    found = found_by(equals.property, court) or found_by(rejects.property, court)
+    engine = wrong.engine()
+    session = Session(engine, Options(engine.ops))
+    found = found_by(equals.property, session) or found_by(rejects.property, session)
     return {type(mismatch): str(mismatch.case) for mismatch in found}
 
 
@@ -60,10 +58,10 @@ def test_a_wrong_engine_is_caught_and_shrunk_to_its_minimal_case(wrong: Wrong) -
 
 @wrong_engines
 def test_the_minimal_case_alone_replays_the_failure(wrong: Wrong) -> None:
-    subject = wrong.subject()
-    court = Court(subject, subject.ops, DTYPES, seed=0)
+    engine = wrong.engine()
+    session = Session(engine, Options(engine.ops))
     with pytest.raises(wrong.kind):
-        judge(parse(wrong.line), subject, court.oracle)
+        compare(parse(wrong.line), engine, session.oracle)
 
 
 def test_the_gallery_is_large() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .jury import jury
-from .mutants import PACKAGE, Copies, Mutant, Source, mutations
+from .mutation.gate import gate
+from .mutation.mutants import PACKAGE, Copies, Mutant, Source, mutations
 
 SHARDS = 16  # work for xdist to spread
 FILE = Path(__file__).with_name("equivalents.txt")
@@ -32,12 +32,12 @@ EQUIVALENTS = {line for line, _ in explained()}
 
 def killers(mutants: list[Mutant]) -> dict[str, str]:
     """What killed each mutant; empty for one that survived."""
-    return dict(zip(map(str, mutants), jury().verdicts(mutants), strict=True))
+    return dict(zip(map(str, mutants), gate().verdicts(mutants), strict=True))
 
 
 @pytest.mark.parametrize("shard", range(SHARDS), ids=lambda i: f"shard {i}")
 def test_every_mutant_is_killed_unless_it_is_equivalent(shard: int) -> None:
-    mutants = jury().copies.mutants
+    mutants = gate().copies.mutants
     share = mutants[shard * len(mutants) // SHARDS : (shard + 1) * len(mutants) // SHARDS]
     found = killers(share)
     lived = [mutant for mutant, killer in found.items() if not killer]
@@ -56,13 +56,13 @@ def test_every_equivalent_has_its_reason_and_stands_once() -> None:
 
 
 def test_the_right_engine_passes_every_check() -> None:
-    assert jury().found_wrong == []
-    assert len(jury().checks) > 2500
+    assert gate().found_wrong == []
+    assert len(gate().checks) > 2500
 
 
 def test_every_module_has_mutants() -> None:
-    modules = {m.module for m in jury().copies.mutants}
-    assert modules == {*jury().copies.sources} - {"__init__"}
+    modules = {m.module for m in gate().copies.mutants}
+    assert modules == {*gate().copies.sources} - {"__init__"}
 
 
 PRODUCT = ("im2col", "y: Array = kernels @ columns")
@@ -82,15 +82,15 @@ BY_HAND = {
 
 @pytest.mark.parametrize(("module", "line", "code", "kind"), BY_HAND.values(), ids=BY_HAND)
 def test_a_mutant_made_by_hand_is_killed(module: str, line: str, code: str, kind: str) -> None:
-    mutant = jury().copies.sources[module].rewritten(line, code)
-    verdicts = jury().verdicts([mutant, mutant])
+    mutant = gate().copies.sources[module].rewritten(line, code)
+    verdicts = gate().verdicts([mutant, mutant])
     assert all(kind in verdict for verdict in verdicts)
     assert len(verdicts) == 2
 
 
 def test_an_equivalent_made_by_hand_survives() -> None:
-    mutant = jury().copies.sources["im2col"].rewritten(PRODUCT[1], "y = 1 * (kernels @ columns)")
-    assert jury().verdicts([mutant]) == [""]
+    mutant = gate().copies.sources["im2col"].rewritten(PRODUCT[1], "y = 1 * (kernels @ columns)")
+    assert gate().verdicts([mutant]) == [""]
 
 
 def test_mutants_leave_the_engine_as_it_was() -> None:

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import oracle
-from properties.case import parse
-from properties.data import arrays
-from properties.ops import OPS, OUTPUT
-from properties.subject import Subject
+from properties.cases.data import arrays
+from properties.cases.line import parse
+from properties.cases.operation import OPS, OUTPUT
+from properties.comparison.engine import Engine
 
-TORCH = Subject("torch", oracle, "")
+TORCH = Engine("torch", oracle, "")
 FUNCTIONS = [name for name, op in OPS.items() if not op.is_layer]
 CALLS = [
     "conv1d((2, 4, 5), (2, 2, 2), bias=(2,), padding=1, groups=2, data='integers:1')",

@@ -16,15 +16,19 @@ import pytest
 
 import engine
 import oracle
-from properties import relations, sampling, test_metamorphic
-from properties.case import DTYPES, Case, parse
-from properties.court import Court
-from properties.judge import Verdict
-from properties.ops import OPS
-from properties.premise import RelationBroken
-from properties.relations import RELATIONS, Relation
-from properties.report import block
-from properties.subject import Subject
+from properties import test_metamorphic
+from properties.cases.case import Case
+from properties.cases.line import parse
+from properties.cases.operation import OPS
+from properties.comparison.engine import Engine
+from properties.comparison.mismatch import Verdict
+from properties.generation import sampling
+from properties.metamorphic import relations
+from properties.metamorphic.evaluation import RelationBroken
+from properties.metamorphic.relations import RELATIONS, Relation
+from properties.session.options import Options
+from properties.session.report import block
+from properties.session.session import Session
 
 from .test_architecture import ROOT
 
@@ -56,10 +60,10 @@ class Call:
         return value is not None and np.any(np.asarray(value) != (name != "padding"))
 
 
-Fault = Callable[[Call], Any]
+Spoiler = Callable[[Call], Any]
 
 
-def planted(prefix: str, fault: Fault) -> Subject:
+def planted(prefix: str, fault: Spoiler) -> Engine:
     """Our engine with a fault in the functions whose names start with `prefix`."""
 
     def wrong(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -70,10 +74,10 @@ def planted(prefix: str, fault: Fault) -> Subject:
         for name in OPS
         if not OPS[name].is_layer
     }
-    return Subject("wrong", SimpleNamespace(**functions, grad=engine.grad), "")
+    return Engine("wrong", SimpleNamespace(**functions, grad=engine.grad), "")
 
 
-def with_gradient(kind: str, fault: Callable[[Any], Any]) -> Subject:
+def with_gradient(kind: str, fault: Callable[[Any], Any]) -> Engine:
     """Our engine with a fault in the gradients of one kind."""
 
     def wrong(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,12 +86,12 @@ def with_gradient(kind: str, fault: Callable[[Any], Any]) -> Subject:
     names = [name for name in vars(engine.grad) if name.endswith(f"d_{kind}")]
     grad = {**vars(engine.grad), **{name: wrong(getattr(engine.grad, name)) for name in names}}
     functions = {name: getattr(engine, name) for name in OPS if not OPS[name].is_layer}
-    return Subject("wrong", SimpleNamespace(**functions, grad=SimpleNamespace(**grad)), "")
+    return Engine("wrong", SimpleNamespace(**functions, grad=SimpleNamespace(**grad)), "")
 
 
 # fmt: off
 CONV, BACK = "conv", "conv_transpose"
-FAULTS: dict[str, list[Subject]] = {
+SPOILERS: dict[str, list[Engine]] = {
     "linear_in_input": [planted(CONV, lambda c: c.right(input=np.clip(c.input, 0, None))),
                         planted(CONV, lambda c: np.maximum(c.right(), 0))],
     "linear_in_weight": [planted(CONV, lambda c: c.right(weight=np.clip(c.weight, -3, 3)))],
@@ -144,62 +148,62 @@ FAULTS: dict[str, list[Subject]] = {
 }
 # fmt: on
 PLANTED = [
-    pytest.param(relation, subject, id=f"{relation.name}-{i}")
+    pytest.param(relation, candidate, id=f"{relation.name}-{i}")
     for relation in RELATIONS
-    for i, subject in enumerate(FAULTS[relation.name])
+    for i, candidate in enumerate(SPOILERS[relation.name])
 ]
 each_relation = pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.name)
 
 
-def court_of(subject: Subject) -> Court:
-    return Court(subject, subject.ops, DTYPES, seed=0)
+def court_of(candidate: Engine) -> Session:
+    return Session(candidate, Options(candidate.ops))
 
 
-def drawn(relation: Relation, subject: Subject, n: int, seed: int = 0) -> Iterator[Case]:
-    ops = [op for op in subject.ops if relation.concerns(op, subject.ops)]
+def drawn(relation: Relation, candidate: Engine, n: int, seed: int = 0) -> Iterator[Case]:
+    ops = [op for op in candidate.ops if relation.concerns(op, candidate.ops)]
     return islice(sampling.cases(seed, ops, relation.dtypes), n)
 
 
-def first_broken(relation: Relation, subject: Subject) -> RelationBroken | None:
-    court = court_of(subject)
-    for case in drawn(relation, subject, 150):  # what a dev run draws
+def first_broken(relation: Relation, candidate: Engine) -> RelationBroken | None:
+    session = court_of(candidate)
+    for case in drawn(relation, candidate, 150):  # what a dev run draws
         try:
-            relation.holds(case, court)
+            relation.holds(case, session)
         except RelationBroken as broken:
             return broken
     return None
 
 
-@pytest.mark.parametrize(("relation", "subject"), PLANTED)
-def test_a_relation_catches_its_fault(relation: Relation, subject: Subject) -> None:
-    assert first_broken(relation, subject) is not None
+@pytest.mark.parametrize(("relation", "candidate"), PLANTED)
+def test_a_relation_catches_its_fault(relation: Relation, candidate: Engine) -> None:
+    assert first_broken(relation, candidate) is not None
 
 
-@pytest.mark.parametrize(("relation", "subject"), PLANTED)
-def test_a_broken_relation_shrinks_and_replays(relation: Relation, subject: Subject) -> None:
-    court, broken = court_of(subject), first_broken(relation, subject)
+@pytest.mark.parametrize(("relation", "candidate"), PLANTED)
+def test_a_broken_relation_shrinks_and_replays(relation: Relation, candidate: Engine) -> None:
+    session, broken = court_of(candidate), first_broken(relation, candidate)
     assert broken is not None
-    smallest = court.smallest(relation.holds, broken)
+    smallest = session.smallest(relation.holds, broken)
     assert len(str(smallest.case)) <= len(str(broken.case))
     with pytest.raises(RelationBroken):
-        relation.holds(parse(str(smallest.case)), court)
+        relation.holds(parse(str(smallest.case)), session)
 
 
 # torch sums transposed convolutions and gradients of float16 in float16
 TORCH = SimpleNamespace(**vars(oracle), accumulator={"float16": "float16"})
 ENGINES = [
-    pytest.param(Subject("engine", engine, ""), {"agreed"}, id="engine"),
-    pytest.param(Subject("torch", TORCH, ""), {"agreed", "not claimed"}, id="torch"),
+    pytest.param(Engine("engine", engine, ""), {"agreed"}, id="engine"),
+    pytest.param(Engine("torch", TORCH, ""), {"agreed", "not claimed"}, id="torch"),
 ]
 
 
-@pytest.mark.parametrize(("subject", "statuses"), ENGINES)
+@pytest.mark.parametrize(("candidate", "statuses"), ENGINES)
 @each_relation
 def test_a_relation_holds_for_a_right_engine(
-    relation: Relation, subject: Subject, statuses: set[str]
+    relation: Relation, candidate: Engine, statuses: set[str]
 ) -> None:
-    court = court_of(subject)
-    verdicts = [relation.holds(case, court) for case in drawn(relation, subject, 2000, seed=1)]
+    session = court_of(candidate)
+    verdicts = [relation.holds(case, session) for case in drawn(relation, candidate, 2000, seed=1)]
     seen = Counter(verdict.status if verdict else "nothing" for verdict in verdicts)
     assert set(seen) <= statuses
     assert seen["agreed"] > 0.75 * len(verdicts)
@@ -223,10 +227,10 @@ RelationBroken: conv(x, w, b) = conv(x, w) + b: the sides differ
 
 
 def test_a_failure_shows_the_equation_and_both_calls() -> None:
-    court = court_of(planted("conv", lambda c: c.right(bias=None)))
+    session = court_of(planted("conv", lambda c: c.right(bias=None)))
     case = parse("conv1d((1, 1, 1), (1, 1, 1), bias=(1,))")
     with pytest.raises(RelationBroken) as caught:
-        relations.additive_in_bias.holds(case, court)
+        relations.additive_in_bias.holds(case, session)
     assert block(caught.value) == BLOCK
 
 
@@ -244,9 +248,9 @@ def test_a_failure_shows_the_equation_and_both_calls() -> None:
 )
 @each_relation
 def test_a_relation_does_not_alarm_on_invalid_calls(relation: Relation, line: str) -> None:
-    subject = Subject("engine", engine, "")
+    candidate = Engine("engine", engine, "")
     made_valid = Verdict("agreed")  # what makes a case suitable may also mend it
-    assert relation.holds(parse(line), court_of(subject)) in (None, made_valid)
+    assert relation.holds(parse(line), court_of(candidate)) in (None, made_valid)
 
 
 def test_what_an_engine_does_not_claim_is_counted() -> None:

@@ -13,19 +13,20 @@ from hypothesis import find, settings
 
 import engine
 import oracle
-from properties import sampling
-from properties.case import DTYPES, LAYOUTS, RULES, Case, Operand, parse
-from properties.data import arrays, dtype_of, rule_of, shapes, widest
-from properties.faults import FAULTS, Fault, batched
-from properties.judge import blamed, opened
-from properties.ops import OPS, border, per_axis, positions, terms_by_result
-from properties.smaller import smallest
-from properties.space import build, weighted
-from properties.strategies import cases, invalid_cases
-from properties.subject import Subject
+from properties.cases.case import DTYPES, LAYOUTS, RULES, Case, Operand
+from properties.cases.data import arrays, widest
+from properties.cases.line import parse
+from properties.cases.operation import OPS, border, per_axis, positions, terms_by_result
+from properties.comparison.compare import Comparison, blamed
+from properties.comparison.engine import Engine
+from properties.generation import sampling
+from properties.generation.invalid import SPOILERS, Spoiler, batched
+from properties.generation.strategies import cases, invalid_cases
+from properties.generation.valid import build, weighted
+from properties.shrinking import smallest
 
-TORCH = Subject("torch", oracle, "")
-OURS = Subject("engine", engine, "")
+TORCH = Engine("torch", oracle, "")
+OURS = Engine("engine", engine, "")
 MANY = 3000
 
 Wanted = Callable[[Case], bool]
@@ -41,7 +42,7 @@ def our_error(case: Case) -> Exception | None:
 
 def torchs_error(case: Case) -> Exception | None:
     """In the dtype of the reference, where torch lacks no kernel; unlike dtypes stay."""
-    return opened(case, OURS, TORCH).expected.error
+    return Comparison.of(case, TORCH).expected.error
 
 
 def is_accepted(case: Case) -> bool:
@@ -110,7 +111,7 @@ def rests(case: Case) -> list[tuple[int, int]]:
 
 
 def k_of(case: Case) -> int:
-    return terms_by_result(OPS[case.op], shapes(case), case.arguments)["output"]
+    return terms_by_result(OPS[case.op], case.shapes, case.arguments)["output"]
 
 
 def family(case: Case) -> str:
@@ -219,10 +220,10 @@ def minimal(strategy: Any, wanted: Wanted, *, valid: Wanted, seed: int) -> str:
             "conv1d((1, 1, 1), (1, 1, 1), stride=int64(1))",
             lambda c: form(c, "stride") is np.int64,
         ),
-        ("conv1d(float16(1, 1, 1), float16(1, 1, 1))", lambda c: dtype_of(c) == "float16"),
+        ("conv1d(float16(1, 1, 1), float16(1, 1, 1))", lambda c: c.dtype == "float16"),
         (
             "conv1d(int8(1, 1, 1), int8(1, 1, 1), data='wrap:0')",
-            lambda c: dtype_of(c) == "int8" and rule_of(c) == "wrap",
+            lambda c: c.dtype == "int8" and c.rule == "wrap",
         ),
         (
             "conv1d(float32(1, 1, 1, layout='reversed'), (1, 1, 1))",
@@ -232,8 +233,8 @@ def minimal(strategy: Any, wanted: Wanted, *, valid: Wanted, seed: int) -> str:
             "conv1d((1, 1, 1), float32(1, 1, 1, layout='strided'))",
             lambda c: c.operands["weight"].layout == "strided",
         ),
-        ("conv1d((1, 1, 1), (1, 1, 1), data='reals:0')", lambda c: rule_of(c) == "reals"),
-        ("conv1d((1, 1, 1), (1, 1, 1), data='special:0')", lambda c: rule_of(c) == "special"),
+        ("conv1d((1, 1, 1), (1, 1, 1), data='reals:0')", lambda c: c.rule == "reals"),
+        ("conv1d((1, 1, 1), (1, 1, 1), data='special:0')", lambda c: c.rule == "special"),
         (
             "conv1d((1, 11, 6), (1, 11, 6))",
             lambda c: c.op == "conv1d" and k_of(c) > 64,
@@ -356,7 +357,7 @@ def test_torch_rejects_every_invalid_case() -> None:
 def test_only_an_invalid_case_blames(op: str) -> None:
     blames = {case.blame for case in invalid_sample() if case.op == op}
     assert {case.blame for case in valid_sample()} == {None}
-    assert blames == {fault.blame for fault in FAULTS[OPS[op].family]}
+    assert blames == {fault.blame for fault in SPOILERS[OPS[op].family]}
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -370,7 +371,7 @@ def test_most_cases_are_distinct() -> None:
 
 
 def test_integers_are_drawn_only_where_they_have_a_range() -> None:
-    drawn = [case for case in valid_sample() if rule_of(case) == "integers"]
+    drawn = [case for case in valid_sample() if case.rule == "integers"]
     assert min(map(widest, drawn)) >= 1
 
 
@@ -378,7 +379,7 @@ def test_integers_are_drawn_only_where_they_have_a_range() -> None:
 def test_only_the_ops_and_dtypes_that_are_asked_for_are_drawn(op: str) -> None:
     drawn = [*itertools.islice(sampling.cases(1, (op,), ("int8", "float16")), 200)]
     assert {case.op for case in drawn} == {op}
-    assert {dtype_of(case) for case in drawn} == {
+    assert {case.dtype for case in drawn} == {
         d for d in ("int8", "float16") if np.dtype(d).kind in OPS[op].kinds
     }
 
@@ -388,7 +389,7 @@ def test_a_seed_determines_the_sample() -> None:
     assert [*itertools.islice(sampling.cases(2), 20)] != valid_sample()[:20]
 
 
-def spoiled(family: str, fault: Fault, n: int = 200) -> list[Case]:
+def spoiled(family: str, fault: Spoiler, n: int = 200) -> list[Case]:
     """Cases of a family with `fault` alone in them."""
     uniform = Random(family + fault.name).random
     ops = [op for op in OPS if OPS[op].family == family]
@@ -400,28 +401,28 @@ def spoiled(family: str, fault: Fault, n: int = 200) -> list[Case]:
     return [replace(fault.plant(choose, base), blame=fault.blame) for base in bases]
 
 
-ROWS = [(family, fault) for family, faults in FAULTS.items() for fault in faults]
+ROWS = [(family, fault) for family, faults in SPOILERS.items() for fault in faults]
 EACH_FAULT = pytest.mark.parametrize(
     ("family", "fault"), ROWS, ids=[f"{family}: {fault.name}" for family, fault in ROWS]
 )
 
 
 def test_every_family_has_its_faults() -> None:
-    assert {op.family for op in OPS.values()} == {*FAULTS}
+    assert {op.family for op in OPS.values()} == {*SPOILERS}
 
 
-@pytest.mark.parametrize("family", FAULTS)
+@pytest.mark.parametrize("family", SPOILERS)
 def test_the_faults_of_a_family_have_names_of_their_own(family: str) -> None:
-    assert len({fault.name for fault in FAULTS[family]}) == len(FAULTS[family])
+    assert len({fault.name for fault in SPOILERS[family]}) == len(SPOILERS[family])
 
 
 @EACH_FAULT
-def test_torch_rejects_each_fault(family: str, fault: Fault) -> None:
+def test_torch_rejects_each_fault(family: str, fault: Spoiler) -> None:
     assert [case for case in spoiled(family, fault) if not is_rejected(case)] == []
 
 
 @EACH_FAULT
-def test_the_engine_rejects_each_fault_and_blames_its_argument(family: str, fault: Fault) -> None:
+def test_the_engine_rejects_each_fault_and_blames_its_argument(family: str, fault: Spoiler) -> None:
     errors = [(case, our_error(case)) for case in spoiled(family, fault)]
     assert [case for case, error in errors if error is None] == []
     assert [case for case, error in errors if error and blamed(error) != fault.blame] == []
@@ -438,7 +439,7 @@ def is_heard(case: Case, error: Exception | None) -> bool:
 
 @EACH_FAULT
 def test_the_engine_raises_what_code_that_catches_torchs_error_would_catch(
-    family: str, fault: Fault
+    family: str, fault: Spoiler
 ) -> None:
     errors = [(case, torchs_error(case), our_error(case)) for case in spoiled(family, fault)]
     heard = [e for e in errors if is_heard(*e[:2])]
@@ -515,8 +516,8 @@ BOUNDARIES: dict[str, Wanted] = {
     "one term": lambda c: k_of(c) == 1,
     "unlike layouts": lambda c: len({v.layout for v in c.operands.values()}) == 3,
     **{f"{op}": lambda c, op=op: c.op == op for op in OPS},
-    **{f"in {dtype}": lambda c, dtype=dtype: dtype_of(c) == dtype for dtype in DTYPES},
-    **{f"data {rule}": lambda c, rule=rule: rule_of(c) == rule for rule in RULES},
+    **{f"in {dtype}": lambda c, dtype=dtype: c.dtype == dtype for dtype in DTYPES},
+    **{f"data {rule}": lambda c, rule=rule: c.rule == rule for rule in RULES},
     **{
         f"{name} {layout}": lambda c, name=name, layout=layout: (
             c.operands.get(name, Operand(())).layout == layout
@@ -640,17 +641,17 @@ OF_FAMILY: dict[tuple[str, str], Wanted] = {
     },
     **{
         (family, name): wanted
-        for family in FAULTS
+        for family in SPOILERS
         for name, wanted in {
             "no samples": lambda c: batch(c) == 0,
             "unbatched": lambda c: batch(c) is None,
             "every step unlike on two axes": lambda c: all(
                 len({*given(c, name)}) > 1 for name in ("stride", "padding", "dilation")
             ),
-            "integers": lambda c: rule_of(c) == "integers",
-            "special": lambda c: rule_of(c) == "special",
-            "complex reals": lambda c: rule_of(c) == "reals" and "complex" in dtype_of(c),
-            "float16 reals": lambda c: rule_of(c) == "reals" and dtype_of(c) == "float16",
+            "integers": lambda c: c.rule == "integers",
+            "special": lambda c: c.rule == "special",
+            "complex reals": lambda c: c.rule == "reals" and "complex" in c.dtype,
+            "float16 reals": lambda c: c.rule == "reals" and c.dtype == "float16",
         }.items()
     },
     **{

@@ -8,20 +8,14 @@ import numpy as np
 import pytest
 
 import oracle
-from properties.case import parse
-from properties.data import widest, widest_range
-from properties.judge import (
-    MARGIN,
-    MarginalValueMismatch,
-    Mismatch,
-    ValueMismatch,
-    judge,
-    widen,
-)
-from properties.subject import Subject
-from properties.tolerance import bound, excess, is_exact, largest, least_subnormal
+from properties.cases.data import widest, widest_range
+from properties.cases.line import parse
+from properties.comparison.compare import compare, widen
+from properties.comparison.engine import Engine
+from properties.comparison.mismatch import MARGIN, MarginalValueMismatch, Mismatch, ValueMismatch
+from properties.comparison.tolerance import bound, excess, is_exact, largest, least_subnormal
 
-TORCH = Subject("torch", oracle, "")
+TORCH = Engine("torch", oracle, "")
 ACCUMULATOR = {
     "float16": "float32",
     "float32": "float32",
@@ -231,7 +225,7 @@ class Planted:
 def heard(dtype: str, factor: Any) -> Any:
     """The verdict on such an engine; K is so large that the result's own rounding is small."""
     case = parse(f"conv1d({dtype}(1, 1, 2005), {dtype}(1, 1, 2000), data='reals:1')")
-    return judge(case, Subject("planted", Planted(dtype, factor), ""), TORCH)
+    return compare(case, Engine("planted", Planted(dtype, factor), ""), TORCH)
 
 
 @EACH_DTYPE
@@ -287,13 +281,13 @@ def test_inf_and_nan_must_be_where_they_belong(
         assert (told(dtype, got, y, allowed, scale) <= 1) is agree
 
 
-def altered(change: Callable[[Any], Any]) -> Subject:
+def altered(change: Callable[[Any], Any]) -> Engine:
     """torch's own result, changed."""
 
     def conv1d(**operands: Any) -> Any:
         return change(oracle.conv1d(**operands))
 
-    return Subject("altered", SimpleNamespace(conv1d=conv1d), "")
+    return Engine("altered", SimpleNamespace(conv1d=conv1d), "")
 
 
 SPECIAL = parse("conv1d((1, 1, 40), (1, 1, 1), data='special:5')")
@@ -310,7 +304,7 @@ def replaced(find: Callable[[Any], Any], value: float) -> Callable[[Any], Any]:
 
 
 def test_torchs_own_inf_and_nan_pass() -> None:
-    assert judge(SPECIAL, altered(lambda y: y), TORCH).status == "agreed"
+    assert compare(SPECIAL, altered(lambda y: y), TORCH).status == "agreed"
 
 
 @pytest.mark.parametrize(
@@ -330,7 +324,7 @@ def test_one_wrong_element_among_special_ones_fails(
     find: Callable[[Any], Any], value: float
 ) -> None:
     with pytest.raises(Mismatch, match="ValueMismatch"):
-        judge(SPECIAL, altered(replaced(find, value)), TORCH)
+        compare(SPECIAL, altered(replaced(find, value)), TORCH)
 
 
 # ---- Exact ----
@@ -356,9 +350,9 @@ def test_integers_that_are_off_by_one_fail(data: str, shift: int) -> None:
     case = parse(f"conv1d((1, 1, 40), (1, 1, 3), data={data!r})")
     change = replaced(np.isfinite, np.nan)
     with pytest.raises(ValueMismatch):
-        judge(case, altered(change), TORCH)
+        compare(case, altered(change), TORCH)
     with pytest.raises(ValueMismatch):
-        judge(case, altered(lambda y: y + np.sign(y) * np.float32(shift)), TORCH)
+        compare(case, altered(lambda y: y + np.sign(y) * np.float32(shift)), TORCH)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,184 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import numpy as np
+
+from .case import DTYPES, LAYOUTS, Case, Operand
+from .operation import OPS, Op
+
+RULE = re.compile(r"ones|ramp|(?:integers|reals|special|wrap):\d{1,18}")
+
+
+class CaseError(ValueError):
+    """A line that is no case, with the column at fault."""
+
+    def __init__(self, line: str, column: int, message: str) -> None:
+        super().__init__(f"column {column + 1}: {message}\n  {line}\n  {' ' * column}^")
+        self.column = column
+
+
+def parse(line: str, *, partial: bool = False) -> Case:
+    """The case that `line` names; a `partial` one may have ``...`` for anything.
+
+    Raises
+    ------
+    CaseError
+        The line is malformed or names something unknown; the message points at the column.
+    """
+    return _Parser(line, partial).case()
+
+
+class _Parser:
+    """Reads a line through Python's own grammar; evaluates nothing but literals."""
+
+    def __init__(self, line: str, partial: bool) -> None:
+        self.line = line
+        self.partial = partial
+
+    def error(self, node: ast.AST | int, message: str) -> CaseError:
+        at = node if isinstance(node, int) else self._column(node)
+        return CaseError(self.line, at, message)
+
+    def _column(self, node: ast.AST) -> int:
+        """In characters; ast counts UTF-8 bytes."""
+        offset: int = getattr(node, "col_offset", 0)
+        return len(self.line.encode()[:offset].decode(errors="ignore"))
+
+    def case(self) -> Case:
+        call = self._call()
+        name = call.func.id if isinstance(call.func, ast.Name) else ""
+        if name not in OPS:
+            raise self.error(call.func, f"expected an op, one of {', '.join(OPS)}")
+        row = OPS[name]
+        if len(call.args) > len(row.operands):
+            extra = call.args[len(row.operands)]
+            raise self.error(extra, f"{name} takes {len(row.operands)} operands by position")
+        nodes = dict(zip(row.operands, call.args, strict=False))
+        known = [*row.operands, *row.arguments, "data", "blame"]
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                raise self.error(keyword, "expected NAME=VALUE")
+            if keyword.arg not in known:
+                told = f"{name} has no {keyword.arg!r}; it has {', '.join(known)}"
+                raise self.error(keyword, told)
+            if keyword.arg in nodes:
+                raise self.error(keyword, f"{keyword.arg} is given twice")
+            nodes[keyword.arg] = keyword.value
+        return self._filled(name, nodes)
+
+    def _call(self) -> ast.Call:
+        if "\n" in self.line:
+            raise self.error(self.line.index("\n"), "expected one line")
+        try:
+            node = ast.parse(self.line.strip() and self.line, mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            at = (getattr(error, "offset", None) or 1) - 1
+            reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise self.error(min(at, len(self.line)), f"not a call: {reason}") from None
+        if not isinstance(node, ast.Call):
+            raise self.error(node, "expected a call such as conv2d((1, 1, 3, 3), (1, 1, 2, 2))")
+        return node
+
+    def _filled(self, name: str, nodes: dict[str, ast.expr]) -> Case:
+        row = OPS[name]
+        blame = self._word(nodes.get("blame"), None)
+        if blame is not None and blame not in (*row.operands, *row.arguments):
+            raise self.error(nodes["blame"], f"{name} has no {blame!r} to blame")
+        if row.is_layer and not self.partial:
+            self._check_layer(row, nodes)
+        return Case(
+            name,
+            {k: self._operand(nodes[k]) for k in row.operands if k in nodes},
+            {k: self._literal(nodes[k]) for k in row.arguments if k in nodes},
+            self._word(nodes.get("data"), "ones") or "ones",
+            blame,
+        )
+
+    def _check_layer(self, row: Op, nodes: dict[str, ast.expr]) -> None:
+        """A layer is built from its weight and groups: they must at least say how."""
+        node = nodes.get("weight")
+        weight = self._operand(node) if node is not None else None
+        if not isinstance(weight, Operand) or len(weight.shape) != row.axes + 2:
+            told = f"expected the weight of a layer, a shape of {row.axes + 2} sizes"
+            raise self.error(node or len(self.line) - 1, told)
+        if np.dtype(weight.dtype).kind not in row.kinds:
+            raise self.error(node or 0, f"expected a float or complex layer, got {weight.dtype}")
+        groups = self._literal(nodes["groups"]) if "groups" in nodes else 1
+        if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)):
+            raise self.error(nodes["groups"], f"expected the groups of a layer, got {groups!r}")
+
+    def _word(self, node: ast.expr | None, default: str | None) -> str | None:
+        """The value of `data` or `blame`."""
+        if node is None:
+            return default
+        value = self._literal(node)
+        if not isinstance(value, str):
+            raise self.error(node, f"expected a string, got {value!r}")
+        if default == "ones" and not RULE.fullmatch(value):
+            raise self.error(
+                node,
+                f"unknown data rule {value!r}; expected ones, ramp, or one of "
+                "integers:SEED, reals:SEED, special:SEED, wrap:SEED",
+            )
+        return value
+
+    def _operand(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Tuple):
+            return Operand(self._shape(node.elts))
+        if not isinstance(node, ast.Call):
+            return self._literal(node)
+        dtype = self._dtype(node)
+        layout = "contiguous"
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                raise self.error(keyword, "expected layout=VALUE")
+            if keyword.arg != "layout":
+                raise self.error(keyword, f"an operand has no {keyword.arg!r}; it has layout")
+            if keyword is not node.keywords[0]:
+                raise self.error(keyword, "layout is given twice")
+            layout = self._literal(keyword.value)
+            if layout not in LAYOUTS:
+                raise self.error(
+                    keyword.value, f"unknown layout {layout!r}; expected {', '.join(LAYOUTS)}"
+                )
+        return Operand(self._shape(node.args), dtype, layout)
+
+    def _dtype(self, node: ast.Call) -> str:
+        dtype = node.func.id if isinstance(node.func, ast.Name) else ""
+        if dtype not in DTYPES:
+            raise self.error(node.func, f"expected a dtype, one of {', '.join(DTYPES)}")
+        return dtype
+
+    def _shape(self, nodes: list[ast.expr]) -> tuple[int, ...]:
+        sizes = [self._literal(node) for node in nodes]
+        for node, size in zip(nodes, sizes, strict=True):
+            if not (type(size) is int and size >= 0) and not (self.partial and size is ...):
+                raise self.error(node, f"expected a size, got {size!r}")
+        return tuple(sizes)
+
+    def _literal(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Tuple):
+            return tuple(map(self._literal, node.elts))
+        if isinstance(node, ast.List):
+            return [self._literal(n) for n in node.elts]
+        if isinstance(node, ast.Call):
+            return self._numpy_integer(node)
+        try:
+            return ast.literal_eval(node)
+        except (ValueError, TypeError):
+            raise self.error(node, "expected a literal") from None
+
+    def _numpy_integer(self, node: ast.Call) -> Any:
+        dtype = self._dtype(node)
+        if "int" not in dtype or len(node.args) != 1 or node.keywords:
+            raise self.error(node, "expected a NumPy integer such as int64(2)")
+        value = self._literal(node.args[0])
+        info = np.iinfo(dtype)
+        if type(value) is not int or not info.min <= value <= info.max:
+            raise self.error(node.args[0], f"expected an integer that fits {dtype}")
+        return np.dtype(dtype).type(value)

@@ -1,0 +1,114 @@
+"""What a comparison ends in: a verdict, or a mismatch of some kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..cases.case import Case
+from .engine import Engine
+
+
+class Status(StrEnum):
+    """What a verdict says."""
+
+    AGREED = "agreed"
+    REJECTED = "rejected"  # by both
+    DEVIATES = "deviates"  # from torch, by design
+    NOT_CLAIMED = "not claimed"  # the engine does not offer it
+    NOT_JUDGED = "not judged"  # torch has no kernel for what the engine computes
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer on one case."""
+
+    status: Status
+    ratios: Mapping[str, float] = field(default_factory=dict)  # worst error ÷ bound per result
+
+
+class Mismatch(AssertionError):
+    """A failed comparison; each kind is a class, so that Hypothesis keeps the kinds apart."""
+
+    def __init__(
+        self, case: Case, engine: Engine, headline: str, *details: tuple[str, str]
+    ) -> None:
+        self.case = case
+        self.engine = engine.spec
+        self.headline = headline
+        self.details = details
+        super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
+
+
+class ShapeMismatch(Mismatch):
+    """A result has another shape than torch's."""
+
+
+class DtypeMismatch(Mismatch):
+    """A result has another dtype than torch's, or is no array."""
+
+
+class ValueMismatch(Mismatch):
+    """The output is wrong where it must be exact, or more than `MARGIN` times beyond its bound."""
+
+
+class MarginalValueMismatch(Mismatch):
+    """The output is beyond its bound, but by no more than `MARGIN` times."""
+
+
+class GradientMismatch(Mismatch):
+    """A gradient is wrong as in `ValueMismatch`, is missing, or is one of nothing."""
+
+
+class MarginalGradientMismatch(Mismatch):
+    """A gradient is beyond its bound, but by no more than `MARGIN` times."""
+
+
+class AcceptedInvalid(Mismatch):
+    """The engine computed what torch rejects."""
+
+
+class RejectedValid(Mismatch):
+    """The engine rejected what torch computes."""
+
+
+class WrongError(Mismatch):
+    """A strict engine raised another type of error than torch, or blamed another argument."""
+
+
+class ArgumentModified(Mismatch):
+    """The call wrote to memory of its arguments."""
+
+
+class MemoryShared(Mismatch):
+    """A result shares memory with an argument."""
+
+
+class NotRepeatable(Mismatch):
+    """A later call gave another result, or changed an earlier one: state is kept."""
+
+
+class EngineCrash(Mismatch):
+    """The engine raised what is no rejection, or its process died."""
+
+
+class EngineHang(Mismatch):
+    """The engine did not return."""
+
+
+class RelationBroken(Mismatch):
+    """The two sides of a metamorphic relation differ."""
+
+
+MARGIN = 10
+
+
+def mismatches(error: BaseException | None) -> list[Mismatch]:
+    """Every mismatch in `error`, which may be a group of several kinds."""
+    if isinstance(error, Mismatch):
+        return [error]
+    if isinstance(error, BaseExceptionGroup):
+        return [m for e in error.exceptions for m in mismatches(e)]
+    return []

@@ -1,0 +1,46 @@
+"""What a call did: its results, or the error that it raised, and how it behaved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Operands = Mapping[str, Any]
+Results = dict[str, Any]  # the output and the gradients, by name
+Run = Callable[[Operands, Any], Results]  # from operands and the gradient of the output
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one engine did with one case."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)  # output and gradients, by name
+    error: Exception | None = None
+    hung: bool = False
+    modified: tuple[str, ...] = ()  # operands that the call wrote to
+    shared: tuple[str, ...] = ()  # operands whose memory a result shares
+    unstable: str = ""  # how a repeated call differed
+
+    @property
+    def not_claimed(self) -> bool:
+        return isinstance(self.error, NotImplementedError)
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
+
+
+def widen(value: Any) -> Any:
+    """An array in the dtype of the reference: float64, complex128 or int64."""
+    if not is_array(value):
+        return value
+    return value.astype({"f": np.float64, "c": np.complex128}.get(value.dtype.kind, np.int64))
+
+
+def one_line(error: Exception) -> str:
+    """An error in one line."""
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first[:200]}"

@@ -1,0 +1,120 @@
+"""One run of the harness: the engine, the trusted answers, the options, and what was counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..cases.case import DTYPES, Case, Operand
+from ..cases.operation import OPS
+from ..comparison.compare import compare, reference_ratios
+from ..comparison.deviations import is_excused
+from ..comparison.engine import Engine
+from ..comparison.loading import by_definition
+from ..comparison.mismatch import Mismatch, Status, Verdict
+from ..shrinking import smallest
+from .claims import never_met
+from .crashlog import CrashLog
+from .options import Options
+from .statistics import Statistics
+
+Predicate = Callable[[Case, "Session"], Verdict | None]
+
+
+@dataclass
+class Session:
+    """The state of one process of a run: built once, from options that do not change."""
+
+    engine: Engine
+    options: Options
+    crashlog: CrashLog | None = None
+    statistics: Statistics = field(default_factory=Statistics)
+    asked: bool = False  # whether any property was put to the test
+
+    @cached_property
+    def oracle(self) -> Engine:
+        """torch, guarded; imported when first asked for."""
+        import oracle  # noqa: PLC0415
+
+        return Engine("torch", oracle)
+
+    @cached_property
+    def definition(self) -> Engine:
+        """Our engine computing by its definition: an answer that needs no torch."""
+        import engine  # noqa: PLC0415
+
+        return by_definition(engine)
+
+    def draws(self, case: Case) -> bool:
+        """Whether the ops and dtypes that are asked for leave `case` in."""
+        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
+        return case.op in self.options.ops and all(v.dtype in self.options.dtypes for v in arrays)
+
+    def check(self, predicate: Predicate, case: Case) -> Verdict | None:
+        """Put `predicate` to the test on `case`, and count it."""
+        start = time.perf_counter()
+        try:
+            verdict = self._tried(predicate, case)
+        except Mismatch:
+            self.statistics.add(case, Verdict(Status.FAILED), time.perf_counter() - start)
+            raise
+        if verdict is not None:
+            self.statistics.add(case, verdict, time.perf_counter() - start)
+        return verdict
+
+    def _tried(self, predicate: Predicate, case: Case) -> Verdict | None:
+        if self.crashlog:
+            self.crashlog.at(case)
+        return predicate(case, self)
+
+    def smallest(self, predicate: Predicate, mismatch: Mismatch) -> Mismatch:
+        """The simplest failure of the same kind that `mismatch` leads to."""
+        found = mismatch
+
+        def fails(case: Case) -> bool:
+            nonlocal found
+            if not self.draws(case):
+                return False
+            try:
+                self._tried(predicate, case)
+            except Mismatch as error:
+                if type(error) is type(mismatch):
+                    found = error
+                    return True
+            return False
+
+        smallest(mismatch.case, fails)
+        return found
+
+    def keep(self, mismatch: Mismatch) -> None:
+        """Write down a failure at once, where there is a place for it."""
+        if self.crashlog:
+            self.crashlog.keep(mismatch)
+
+    def against_oracle(self, case: Case, *, repeat: bool = True) -> Verdict:
+        """Compare the engine with torch; a strict engine may deviate as it is listed."""
+        try:
+            verdict = compare(case, self.engine, self.oracle, repeat=repeat)
+        except Mismatch as mismatch:
+            if not self.engine.strict or not is_excused(mismatch):
+                raise
+            return Verdict(Status.DEVIATES)
+        if any(verdict.ratios.values()) and self.statistics.samples():
+            self.statistics.add_torch(case.op, reference_ratios(case, self.oracle))
+        return verdict
+
+    def against_definition(self, case: Case) -> Verdict:
+        """Compare the engine with our engine's readable definition."""
+        return compare(case, self.engine, self.definition, repeat=False)
+
+    @property
+    def compared_nothing(self) -> bool:
+        return self.asked and not self.statistics.checked
+
+    def never_drawn(self, enough: int) -> list[str]:
+        """Pairs of features that no case had, in a run of everything with `enough` valid cases."""
+        whole = (self.options.ops, self.options.dtypes) == (tuple(OPS), DTYPES)
+        drawn = self.statistics.drawn.total()
+        return never_met(self.statistics) if whole and drawn >= enough else []

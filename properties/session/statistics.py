@@ -1,0 +1,139 @@
+"""What a run has looked at, counted per op and merged over workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..cases.case import Case
+from ..cases.data import widest
+from ..comparison.mismatch import Status, Verdict
+from .features import pairs
+
+SAMPLE = 8  # torch's own error is measured on one in so many cases with rounding
+
+
+@dataclass
+class Row:
+    """The counts of one op."""
+
+    checked: int = 0
+    rejected: int = 0
+    failed: int = 0  # with the steps of shrinking
+    not_claimed: int = 0
+    not_judged: int = 0  # torch has no kernel for what the engine computes
+    deviates: int = 0  # from torch, by design
+    worst: dict[str, float] = field(default_factory=dict)  # error ÷ bound of the engine
+    worst_torch: dict[str, float] = field(default_factory=dict)  # of torch, on a sample
+    seconds: float = 0.0
+
+    def merge(self, other: Row) -> None:
+        for name, value in asdict(other).items():
+            if isinstance(value, dict):
+                raise_to(getattr(self, name), value)
+            else:
+                setattr(self, name, getattr(self, name) + value)
+
+
+@dataclass
+class Complete:
+    """What was checked of a scope that is enumerated whole."""
+
+    accepted: int = 0
+    rejected: int = 0
+    escape: float = 0.0  # with which a fault of degree 2 in the data passes one accepted case
+    whole: int = 0  # how many there are
+
+    def add(self, accepted: int, rejected: int, escape: float, whole: int) -> None:
+        self.accepted += accepted
+        self.rejected += rejected
+        self.escape = max(self.escape, escape)
+        self.whole = max(self.whole, whole)
+
+
+def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
+    for name, ratio in ratios.items():
+        worst[name] = max(worst.get(name, 0.0), ratio)
+
+
+@dataclass
+class Statistics:
+    """Rows by op, enumerations by name and op, and how often features met."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    scopes: dict[str, Complete] = field(default_factory=dict)
+    pairs: Counter[str] = field(default_factory=Counter)
+    drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
+    rounded: int = 0
+
+    def row(self, op: str) -> Row:
+        return self.rows.setdefault(op, Row())
+
+    def add(self, case: Case, verdict: Verdict, seconds: float) -> None:
+        row = self.row(case.op)
+        row.seconds += seconds
+        name = _UNCHECKED.get(verdict.status)
+        if name is not None:
+            setattr(row, name, getattr(row, name) + 1)
+            return
+        row.checked += 1
+        row.rejected += verdict.status is Status.REJECTED
+        row.failed += verdict.status is Status.FAILED
+        raise_to(row.worst, verdict.ratios)
+
+    def cover(self, case: Case) -> None:
+        """Count the features of a valid case that was drawn."""
+        self.drawn[case.op] += 1
+        self.pairs.update(pairs(case))
+
+    def expect(self, scope: str, cases: Iterable[Case]) -> None:
+        """Note how many cases an enumeration has."""
+        for op, n in Counter(case.op for case in cases).items():
+            self.scopes.setdefault(f"{scope} {op}", Complete()).add(0, 0, 0.0, n)
+
+    def complete(self, scope: str, case: Case, verdict: Verdict | None) -> None:
+        """Count one case of an enumeration."""
+        if verdict is None or verdict.status not in {Status.AGREED, Status.REJECTED}:
+            return
+        rejected = verdict.status is Status.REJECTED
+        escape = 0.0 if rejected else 2 / (2 * widest(case) + 1)
+        found = self.scopes.setdefault(f"{scope} {case.op}", Complete())
+        found.add(not rejected, rejected, escape, 0)
+
+    def samples(self) -> bool:
+        """Whether torch's own error is to be measured on this case with rounding."""
+        self.rounded += 1
+        return self.rounded % SAMPLE == 1
+
+    def add_torch(self, op: str, ratios: Mapping[str, float]) -> None:
+        raise_to(self.row(op).worst_torch, ratios)
+
+    @property
+    def checked(self) -> int:
+        return sum(row.checked for row in self.rows.values())
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, for another process to `merge`."""
+        return {
+            "ops": {op: asdict(row) for op, row in self.rows.items()},
+            "scopes": {name: asdict(scope) for name, scope in self.scopes.items()},
+            "pairs": dict(self.pairs),
+            "drawn": dict(self.drawn),
+        }
+
+    def merge(self, dumped: Mapping[str, Any]) -> None:
+        for op, row in dumped["ops"].items():
+            self.row(op).merge(Row(**row))
+        for name, scope in dumped["scopes"].items():
+            self.scopes.setdefault(name, Complete()).add(**scope)
+        self.pairs.update(dumped["pairs"])
+        self.drawn.update(dumped["drawn"])
+
+
+_UNCHECKED = {
+    Status.NOT_CLAIMED: "not_claimed",
+    Status.NOT_JUDGED: "not_judged",
+    Status.DEVIATES: "deviates",
+}
