@@ -80,7 +80,7 @@ class Wrong:
     line: str
     own: bool = False  # judged as our own engine, by its stricter contract
 
-    def candidate(self) -> Engine:
+    def engine(self) -> Engine:
         return Engine(self.name, self.namespace, strict=self.own)
 
 
