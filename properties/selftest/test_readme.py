@@ -57,7 +57,8 @@ def test_a_command_prints_what_the_readme_shows(command: str, output: str, proje
 
 
 def test_the_examples_are_true() -> None:
-    examples = doctest.DocTestParser().get_doctest(README, {}, "README.md", "README.md", 0)
+    text = "\n".join(re.findall(r"```pycon\n(.*?)```", README, re.DOTALL))
+    examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
     assert examples.examples
     assert doctest.DocTestRunner(verbose=False).run(examples).failed == 0
 
