@@ -38,7 +38,7 @@ from properties.deviations import is_excused
 from properties.judge import EngineHang, Mismatch, opened, verdict
 from properties.ops import OPS, work
 from properties.recorder import Overdue, Timer
-from properties.subject import OWN, Subject
+from properties.subject import OWN, Subject, by_definition
 
 from .mutants import Copies, Mutant, installed
 
@@ -53,7 +53,14 @@ ROOM = 4 << 30  # bytes that a mutant may allocate
 
 TESTS = tuple(
     Path(properties.__file__).with_name(f"test_{name}.py")
-    for name in ("rejections", "torch_cases", "layers", "seed_classes", "engine_contract")
+    for name in (
+        "rejections",
+        "torch_cases",
+        "layers",
+        "original",
+        "engine_contract",
+        "engine_documentation",
+    )
 )
 # Those that ask another process, those of the tables alone, and what cases of layers judge as well.
 ELSEWHERE = {
@@ -99,10 +106,15 @@ Check = CaseCheck | TestCheck
 class Suspect:
     """One copy of the engine, as a subject and as what the tests import."""
 
-    def __init__(self, modules: Modules) -> None:
-        self.modules = modules
-        self.subject = Subject(OWN, modules["__init__"], "")
+    def __init__(self, modules: Modules, defined: bool = False) -> None:
+        self.modules, self.defined = modules, defined
+        self.subject = self._subject()
         self._tests: dict[Path, list[tuple[str, Callable[[], None]]]] = {}
+
+    def _subject(self) -> Subject:
+        """The copy, or what it computes by its definition."""
+        package = self.modules["__init__"]
+        return by_definition(package) if self.defined else Subject(OWN, package, "")
 
     def tests(self, path: Path) -> list[tuple[str, Callable[[], None]]]:
         if path not in self._tests:
@@ -120,7 +132,7 @@ class Suspect:
         """What `check` finds wrong, if anything; a busy machine stalls once, a loop again."""
         found = self._tried(check)
         if found.startswith((Overdue.__name__, EngineHang.__name__)):
-            self.subject = Subject(OWN, self.modules["__init__"], "")
+            self.subject = self._subject()
             return self._tried(check)
         return found
 
@@ -216,9 +228,10 @@ class Jury:
             self.costs: dict[int, float] = {}
             self.runs = {}
             for name in ("definition", "im2col"):
-                self.copies.right["compute"].algorithm = self.copies.right[name]  # type: ignore[attr-defined]
                 self.found_wrong: list[str] = []
-                self.runs[name] = self._lines(right)
+                with installed(self.copies.right):
+                    suspect = Suspect(self.copies.right, defined=name == "definition")
+                self.runs[name] = self._lines(suspect)
 
     def _lines(self, right: Suspect) -> dict[tuple[str, int], set[int]]:
         """The checks that run a line of a module, but for those that find the engine wrong."""
@@ -249,8 +262,8 @@ class Jury:
             modules = self.copies.of(mutant)
         except Exception as error:  # noqa: BLE001 - not even importable
             return f"{type(error).__name__} on import"
-        suspect = Suspect(modules)
         with installed(modules):
+            suspect = Suspect(modules, defined=mutant.module == "definition")
             for place, i in enumerate(order):
                 if i in may and (killer := suspect.killed_by(self.checks[i])):
                     order.insert(0, order.pop(place))
