@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import engine
+from oracle import native_kernels
 
 NAMES = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 AXES = {name: int(name[-2]) for name in NAMES}
@@ -47,11 +48,8 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "c
 
 @pytest.fixture(autouse=True, scope="module")
 def native() -> Iterator[None]:
-    before = torch._C._get_mkldnn_enabled(), torch.backends.nnpack.set_flags(False)
-    torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(before[0])
-    torch.backends.nnpack.set_flags(*before[1])
+    with native_kernels():
+        yield
 
 
 def integers(shape: tuple[int, ...], dtype: Any, seed: int = 0) -> Any:
