@@ -20,8 +20,9 @@ import torch
 import torch.nn.grad as torchs_gradients
 
 import engine
-from engine import definition, functional
-from engine.arguments import ConvOptions, TransposedOptions, WindowOptions
+from engine import definition, functional, im2col
+from engine.arguments import ConvOptions, TransposedOptions, WindowOptions, for_output
+from engine.compute import Algorithm
 from engine.geometry import Geometry
 
 ARRAYS = {"x": (2, 4, 5, 6), "w": (6, 2, 3, 2), "b": (6,), "gy": (2, 6, 3, 5), "wt": (4, 3, 3, 2)}
@@ -332,6 +333,23 @@ def test_a_function_computes_by_the_algorithm_that_is_passed(
     assert call(1, *operands, algorithm=definition).size == call(1, *operands).size
     with pytest.raises(Used):
         call(1, *operands, algorithm=algorithm_without(part))
+
+
+@pytest.mark.parametrize("taps", [1, 3])
+def test_the_definition_knows_windows_without_a_place(taps: int) -> None:
+    x, w, options = np.ones((0, 1, 0)), np.ones((1, 1, taps)), TransposedOptions()
+    result = functional._conv_transpose(1, x, w, None, options, algorithm=definition)
+    assert result.shape == (0, 1, taps - 1)
+
+
+@pytest.mark.parametrize("algorithm", [definition, im2col])
+def test_an_algorithm_gives_contiguous_results(algorithm: Algorithm) -> None:
+    x, w = operands(["x", "w"])
+    g = for_output("conv2d", 2, x, w, None, ConvOptions(padding=1, groups=2))[0]
+    gy = algorithm.forward(g, x, w)
+    results = [gy, algorithm.input_gradient(g, w, gy), algorithm.weight_gradient(g, x, gy)]
+    assert [result.shape for result in results] == [g.output_shape, g.input_shape, g.weight_shape]
+    assert all(result.flags.c_contiguous for result in results)
 
 
 @pytest.mark.parametrize(("kind", "method", "part"), LAYER_CALLS)

@@ -135,7 +135,7 @@ def common() -> None:
 
 
 def own() -> None:
-    """Own text.
+    """Own text, with Examples below.
 
     Examples
     --------
@@ -144,9 +144,10 @@ def own() -> None:
 
 
 def test_common_text_stands_before_the_examples() -> None:
-    expected = "Own text.\n\nShapes H, W; kH, kW; H', W'; H; 2.\n\nExamples\n--------\n>>> 1"
+    shapes = "Shapes H, W; kH, kW; H', W'; H; 2."
+    before = "Own text, with Examples below."
     assert documented(common, axes=2)(own) is own
-    assert own.__doc__ == expected
+    assert own.__doc__ == f"{before}\n\n{shapes}\n\nExamples\n--------\n>>> 1"
 
 
 def test_without_docstrings_there_is_nothing_to_complete() -> None:
