@@ -59,7 +59,7 @@ def _conv(
 
     Notes
     -----
-    A call costs O·C/groups multiply-adds for each tap of a kernel and each place of the window,
+    A call costs O·C/groups multiply-adds for each sample, tap of a kernel and place of the window,
     and memory for the unfolded input.
     """
     g, x, w, b = for_output(f"conv{axes}d", axes, input, weight, bias, options)
@@ -117,7 +117,7 @@ def _conv_transpose(
 
     Notes
     -----
-    A call costs C·O/groups multiply-adds for each tap of a kernel and each place of the input,
+    A call costs C·O/groups multiply-adds for each sample, tap of a kernel and place of the input,
     and memory for as many copies of the input's size as a kernel has taps. A NaN or inf reaches
     only those elements that a kernel writes to from where it stands.
     """

@@ -285,7 +285,7 @@ def test_a_state_dict_is_a_copy() -> None:
     assert not np.shares_memory(layer.state_dict()["weight"], layer.weight)
 
 
-def test_names_are_not_strict_if_so_told() -> None:
+def test_without_strict_names_may_differ() -> None:
     layer = engine.Conv1d(1, 1, 1)
     keys = layer.load_state_dict({"bias": np.array([5]), "other": 1}, strict=False)
     assert keys == (["weight"], ["other"])
