@@ -110,10 +110,10 @@ class WindowOptions:
         self, check: Checker, *, batch: int, channels: int, size: Sizes, blame: str
     ) -> Geometry:
         """The geometry of the windows, without filters; `blame` gives the size."""
-        k = check.pair("kernel_size", self.kernel_size, least=1)
-        d = check.pair("dilation", self.dilation, least=1)
-        s = check.pair("stride", self.stride, least=1)
-        p = tuple([(n, n) for n in check.pair("padding", self.padding, least=0)])
+        k = check.integers("kernel_size", self.kernel_size, least=1, single=False)
+        d = check.integers("dilation", self.dilation, least=1, single=False)
+        s = check.integers("stride", self.stride, least=1, single=False)
+        p = tuple([(n, n) for n in check.integers("padding", self.padding, least=0, single=False)])
         return _geometry(
             batch=batch,
             groups=1,
@@ -241,8 +241,8 @@ def for_fold(input: object, output_size: object, options: WindowOptions) -> tupl
     x = check.batched("input", check.array("input", input, boolean=True), axes=1)
     _filled(check, x)
     batch, rows, columns = x.shape
-    size = check.pair("output_size", output_size, least=1)
-    taps = prod(check.pair("kernel_size", options.kernel_size, least=1))
+    size = check.integers("output_size", output_size, least=1, single=False)
+    taps = prod(check.integers("kernel_size", options.kernel_size, least=1, single=False))
     if rows % taps:
         check.reject("input", f"expected a multiple of {taps} taps on axis -2, got {rows}")
     channels = rows // taps

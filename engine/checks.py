@@ -76,41 +76,31 @@ class Checker:
             )
         return value
 
-    def integers(self, argument: str, value: object, least: int) -> Sizes:
-        """One integer per axis, from an integer, or a tuple or list of one or of n integers."""
+    def integers(self, argument: str, value: object, least: int, single: bool = True) -> Sizes:
+        """One integer per axis, from an integer, or a tuple or list of as many.
+
+        If `single`, a tuple or list of one integer will do; kernel sizes, fold and unfold differ.
+        """
         if isinstance(value, (tuple, list)):
             sizes = tuple([self.integer(argument, v) for v in value])
-            if len(sizes) == 1:
+            if single and len(sizes) == 1:
                 sizes *= self.axes
             elif len(sizes) != self.axes:
-                self.reject(argument, f"expected {self._forms()}, got {value!r}")
+                self.reject(argument, f"expected {self._forms(single)}, got {value!r}")
         elif isinstance(value, (int, np.integer)) and not isinstance(value, bool):
             sizes = (self.integer(argument, value),) * self.axes
         else:
             raise ArgumentTypeError(
-                self.function, argument, f"expected {self._forms()}, got {value!r}"
+                self.function, argument, f"expected {self._forms(single)}, got {value!r}"
             )
         for v in sizes:
             if v < least:
                 self.reject(argument, f"expected integers of at least {least}, got {value!r}")
         return sizes
 
-    def pair(self, argument: str, value: object, least: int) -> Sizes:
-        """As `integers`, but a tuple or list has one for each axis (kernel sizes, fold, unfold)."""
-        if isinstance(value, (tuple, list)):
-            sizes = tuple([self.integer(argument, v) for v in value])
-            if len(sizes) != self.axes:
-                self.reject(argument, f"expected {self._pair_forms()}, got {value!r}")
-        elif isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise ArgumentTypeError(
-                self.function, argument, f"expected {self._pair_forms()}, got {value!r}"
-            )
-        return self.integers(argument, value, least)
-
-    def _pair_forms(self) -> str:
-        return f"an integer, or a tuple or list of length {self.axes}"
-
-    def _forms(self) -> str:
+    def _forms(self, single: bool) -> str:
+        if not single:
+            return f"an integer, or a tuple or list of length {self.axes}"
         if self.axes == 1:
             return "an integer, or a tuple or list of 1 integer"
         return f"an integer, or a tuple or list of 1 or {self.axes} integers"

@@ -59,7 +59,7 @@ class Layer:
         self.groups = check.groups(groups)
         self.in_channels = self._channels(check, "in_channels", in_channels)
         self.out_channels = self._channels(check, "out_channels", out_channels)
-        self.kernel_size = check.pair("kernel_size", kernel_size, least=1)
+        self.kernel_size = check.integers("kernel_size", kernel_size, least=1, single=False)
         self.stride = check.integers("stride", stride, least=1)
         self.dilation = check.integers("dilation", dilation, least=1)
         if device is not None and device != "cpu":

@@ -205,6 +205,22 @@ TRANSPOSED = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dila
 AXES = [1, 2, 3]
 
 
+SINGLE = {"unfold": ["kernel_size", "dilation", "padding", "stride"]}
+SINGLE["fold"] = ["output_size", *SINGLE["unfold"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"), [(name, argument) for name in SINGLE for argument in SINGLE[name]]
+)
+def test_fold_and_unfold_take_no_tuple_of_one_integer(name: str, argument: str) -> None:
+    options = {"output_size": 1} if name == "fold" else {}
+    call = {**options, "kernel_size": 1, argument: (3,)}
+    with pytest.raises(engine.ArgumentError, match=f"{argument}: .* of length 2, got"):
+        getattr(engine, name)(np.ones((1, 1, 1)), **call)
+    with pytest.raises((RuntimeError, TypeError)):
+        getattr(torch.nn.functional, name)(torch.ones(1, 1, 1), **call)
+
+
 def parameters(function: Any) -> list[tuple[str, Any]]:
     return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
 
