@@ -10,18 +10,41 @@ absolute values, S, the scale of the rounding errors; on operands as they are, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-torch.set_num_threads(1)
-torch._C._set_mkldnn_enabled(False)  # torch.backends.mkldnn.flags() would warn
-torch.backends.nnpack.set_flags(False)
-
 Result = np.ndarray[Any, Any]
+
+
+@contextmanager
+def native_kernels(native: bool = True) -> Iterator[None]:
+    """Inside, torch computes with its native kernels, or else with oneDNN and NNPACK, as it ships.
+
+    Afterwards both libraries are switched as they were.
+    """
+    before = _switch(onednn=not native, nnpack=not native)
+    try:
+        yield
+    finally:
+        _switch(**before)
+
+
+def _switch(*, onednn: bool, nnpack: bool) -> dict[str, bool]:
+    """Switch the libraries on or off; return how they were switched before."""
+    mkldnn: Any = torch.backends.mkldnn  # oneDNN by its old name; its `flags` would warn
+    before = mkldnn.enabled
+    mkldnn.enabled = onednn
+    (previous,) = torch.backends.nnpack.set_flags(nnpack)  # type: ignore[no-untyped-call]
+    return {"onednn": before, "nnpack": previous}
+
+
+torch.set_num_threads(1)
+_switch(onednn=False, nnpack=False)
 
 
 def tensor(value: Any) -> Any:
