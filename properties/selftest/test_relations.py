@@ -92,58 +92,58 @@ def with_gradient(kind: str, fault: Callable[[Any], Any]) -> Engine:
 # fmt: off
 CONV, BACK = "conv", "conv_transpose"
 SPOILERS: dict[str, list[Engine]] = {
-    "linear_in_input": [planted(CONV, lambda c: c.right(input=np.clip(c.input, 0, None))),
+    "a_convolution_is_linear_in_its_input": [planted(CONV, lambda c: c.right(input=np.clip(c.input, 0, None))),
                         planted(CONV, lambda c: np.maximum(c.right(), 0))],
-    "linear_in_weight": [planted(CONV, lambda c: c.right(weight=np.clip(c.weight, -3, 3)))],
-    "additive_in_bias": [
+    "a_convolution_is_linear_in_its_weight": [planted(CONV, lambda c: c.right(weight=np.clip(c.weight, -3, 3)))],
+    "a_bias_is_added_to_every_place_of_its_channel": [
         planted(CONV, lambda c: c.right(bias=None)),
         planted(BACK, lambda c: c.right(bias=None if c.bias is None else np.roll(c.bias, 1)))],
-    "conv_of_shifted": [planted(CONV, lambda c: c.edited("output", (..., 0)))],
-    "transposed_of_shifted": [planted(BACK, lambda c: c.edited("output", (..., 0)))],
-    "batch_split": [planted(CONV, lambda c: c.edited("input", -1) if len(c.input) > 1
+    "a_shifted_input_shifts_the_output": [planted(CONV, lambda c: c.edited("output", (..., 0)))],
+    "a_shifted_input_shifts_the_output_of_a_transposed_convolution": [planted(BACK, lambda c: c.edited("output", (..., 0)))],
+    "samples_do_not_depend_on_their_batch": [planted(CONV, lambda c: c.edited("input", -1) if len(c.input) > 1
                                             else c.right())],
-    "batch_permuted": [planted(CONV, lambda c: c.edited("output", slice(1, None)))],
-    "group_split": [planted(CONV, lambda c: c.edited("weight", slice(0, 1))
+    "the_order_of_samples_is_kept": [planted(CONV, lambda c: c.edited("output", slice(1, None)))],
+    "groups_are_separate_convolutions": [planted(CONV, lambda c: c.edited("weight", slice(0, 1))
                                             if c.steps("groups") else c.right())],
-    "filters_permuted": [planted(CONV, lambda c: c.edited("weight", 1)
+    "filters_make_the_channels_of_the_output_in_their_order": [planted(CONV, lambda c: c.edited("weight", 1)
                                                  if len(c.weight) > 1 else c.right()),
                          planted(BACK, lambda c: c.edited("weight", (slice(None), 0)))],
-    "channels_permuted": [planted(CONV, lambda c: c.edited("weight", (slice(None), 0))),
+    "channels_may_be_summed_in_another_order": [planted(CONV, lambda c: c.edited("weight", (slice(None), 0))),
                           planted(BACK, lambda c: c.edited("weight", 0))],
-    "stride_subsamples": [
+    "a_stride_skips_places_of_stride_one": [
         planted(CONV, lambda c: c.edited("output", (..., -1)) if c.steps("stride") else c.right()),
         planted(CONV, lambda c: -c.right() if c.stride == 3 else c.right())],
-    "stride_stuffs_zeros": [planted(BACK, lambda c: c.edited("output", (..., -1))
+    "a_transposed_convolution_with_a_stride_puts_zeros_between_elements": [planted(BACK, lambda c: c.edited("output", (..., -1))
                                                     if c.steps("stride") else c.right())],
-    "dilation_spreads_the_kernel": [planted(CONV, lambda c: c.edited("weight", (..., -1))
+    "dilation_puts_zeros_between_taps": [planted(CONV, lambda c: c.edited("weight", (..., -1))
                                                             if c.steps("dilation") else c.right())],
-    "padding_pads_the_input": [planted(CONV, lambda c: c.edited("output", (..., 0))
+    "padding_is_a_border_of_the_input": [planted(CONV, lambda c: c.edited("output", (..., 0))
                                                        if c.steps("padding") else c.right())],
-    "padding_crops_the_output": [planted(BACK, lambda c: np.roll(c.right(), 1, -1)
+    "padding_crops_the_output_of_a_transposed_convolution": [planted(BACK, lambda c: np.roll(c.right(), 1, -1)
                                                          if c.steps("padding") else c.right())],
-    "conv_of_split_kernel": [planted(CONV, lambda c: c.edited("weight", (..., slice(1, None))))],
-    "transposed_of_split_kernel": [planted(BACK, lambda c: c.edited("weight",
+    "taps_may_be_applied_apart": [planted(CONV, lambda c: c.edited("weight", (..., slice(1, None))))],
+    "taps_of_a_transposed_convolution_may_be_applied_apart": [planted(BACK, lambda c: c.edited("weight",
                                                                     (..., slice(1, None))))],
-    "one_more_axis": [planted("conv2d", lambda c: c.right(weight=c.weight[..., ::-1]))],
-    "conv_of_flipped": [planted(CONV, lambda c: c.right(weight=np.roll(c.weight, 1, -1))),
+    "an_axis_of_size_one_changes_nothing": [planted("conv2d", lambda c: c.right(weight=c.weight[..., ::-1]))],
+    "a_flipped_input_and_kernel_flip_the_output": [planted(CONV, lambda c: c.right(weight=np.roll(c.weight, 1, -1))),
                         planted(CONV, lambda c: c.edited("output", (..., 0)))],
-    "transposed_of_flipped": [planted(BACK, lambda c: c.right(weight=np.roll(c.weight, 1, -1)))],
-    "transposed_is_adjoint": [planted(BACK, lambda c: c.right(weight=c.weight[..., ::-1])),
+    "a_flipped_input_and_kernel_flip_the_output_of_a_transposed_convolution": [planted(BACK, lambda c: c.right(weight=np.roll(c.weight, 1, -1)))],
+    "a_transposed_convolution_is_the_adjoint": [planted(BACK, lambda c: c.right(weight=c.weight[..., ::-1])),
                               planted(BACK, lambda c: np.roll(c.right(), 1, -1))],
-    "gradients_are_adjoints": [with_gradient("input", lambda g: np.roll(g, 1, -1)),
+    "gradients_are_adjoints_of_the_convolution": [with_gradient("input", lambda g: np.roll(g, 1, -1)),
                                with_gradient("weight", np.conj),
                                with_gradient("bias", lambda g: g / 2)],
-    "gradients_are_differences": [with_gradient("input", lambda g: g * 2),
+    "gradients_are_central_differences": [with_gradient("input", lambda g: g * 2),
                                   with_gradient("weight", lambda g: np.roll(g, 1, -1)),
                                   with_gradient("bias", np.zeros_like)],
-    "one_tap_is_matmul": [planted(CONV, lambda c: -c.right() if c.weight[0, 0].size == 1
+    "a_kernel_of_one_tap_multiplies_matrices": [planted(CONV, lambda c: -c.right() if c.weight[0, 0].size == 1
                                                   else c.right()),
                           planted(CONV, lambda c: c.right(input=np.roll(c.input, 1, -1)))],
-    "conv_with_delta": [planted(CONV, lambda c: c.right(weight=c.weight[..., ::-1]))],
-    "transposed_with_delta": [planted(BACK, lambda c: c.right(weight=c.weight[..., ::-1]))],
-    "fold_of_unfold": [planted("fold", lambda c: np.minimum(c.right(), 100)),
+    "a_delta_kernel_gives_the_input": [planted(CONV, lambda c: c.right(weight=c.weight[..., ::-1]))],
+    "a_delta_kernel_gives_the_input_of_a_transposed_convolution": [planted(BACK, lambda c: c.right(weight=c.weight[..., ::-1]))],
+    "fold_of_unfold_counts_visits": [planted("fold", lambda c: np.minimum(c.right(), 100)),
                        planted("unfold", lambda c: c.edited("output", (..., -1)))],
-    "fold_is_adjoint": [planted("fold", lambda c: np.roll(c.right(), 1, -1)),
+    "fold_is_the_adjoint_of_unfold": [planted("fold", lambda c: np.roll(c.right(), 1, -1)),
                         planted("unfold", lambda c: c.right()[..., ::-1])],
 }
 # fmt: on
