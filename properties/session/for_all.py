@@ -19,6 +19,7 @@ from .session import Predicate, Session
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
+FEWEST = 10  # cases after a failure, in which one of another kind may show
 
 Strategy = Callable[..., st.SearchStrategy[Case]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
@@ -152,21 +153,46 @@ def _search(
     observe: Observer | None,
     part: float,
 ) -> None:
-    """Search one shard: its cases depend on the run's seed and the shard alone."""
+    """Search one shard: its cases depend on the run's seed and the shard alone.
+
+    Hypothesis stops at the first failure. There may be others of another kind: the search goes
+    on, for as many cases again as that one took, and lets the kinds pass that it knows.
+    """
+    cases = strategy(ops=session.options.ops, dtypes=session.options.dtypes)
+    plan = settings(max_examples=max(1, round(settings().max_examples * part)))
+    key = f"{session.options.seed}:{predicate.__name__}:{shard}"
+    found: dict[type[Mismatch], Mismatch] = {}
+    drawn: list[Case] = []
 
     def holds(case: Case) -> None:
-        verdict = session.check(predicate, case)
+        drawn.append(case)
+        try:
+            verdict = session.check(predicate, case)
+        except Mismatch as mismatch:
+            if type(mismatch) not in found:
+                raise
+            return
         if observe and verdict is not None and verdict.status is Status.AGREED:
             observe(session, case, verdict)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
-    digest = zlib.crc32(f"{session.options.seed}:{predicate.__name__}:{shard}".encode())
-    search = given(strategy(ops=session.options.ops, dtypes=session.options.dtypes))(holds)
-    examples = max(1, round(settings().max_examples * part))
+    while fresh := _failures(plan, key, given(cases)(holds)):
+        found |= {type(mismatch): mismatch for mismatch in fresh}
+        # without the database, which forgets what passes now
+        plan = settings(max_examples=min(plan.max_examples, max(FEWEST, len(drawn))), database=None)
+        key += f":{len(found)}"
+        drawn.clear()
+    smallest = [session.smallest(predicate, mismatch) for mismatch in found.values()]
+    if smallest:
+        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
+
+
+def _failures(plan: settings, key: str, search: Callable[[], None]) -> list[Mismatch]:
+    """What Hypothesis finds, by `plan` and from a seed that follows from `key`."""
     try:
-        settings(max_examples=examples)(seed(digest)(search))()
+        plan(seed(zlib.crc32(key.encode()))(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
-        smallest = [session.smallest(predicate, m) for m in found]
-        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest) from None
+        return found
+    return []
