@@ -9,8 +9,9 @@ one total order on cases, `order`, which compares in this sequence:
 3. what is not in the plainest form: an argument, a layout, the rank of an operand (unbatched);
 4. the dtypes, in the sequence of `DTYPES`;
 5. the data rule, in the sequence of `RULES`, then its seed;
-6. how many sizes and steps are more than they must be, then the steps, then the sizes themselves;
-7. the line: its length, then its letters.
+6. the steps (stride, padding, …), by how much they are above torch's default;
+7. the number of elements, how many sizes are not 1, and the sizes themselves, the input's last;
+8. the line: its length, then its letters.
 
 All but the line are natural numbers, and there are finitely many lines of one length: no chain of
 ever simpler cases is endless, so the search ends. It is also bounded, by `LIMIT` evaluations.
@@ -46,8 +47,11 @@ from .cases.operation import OPS, PER_AXIS, Op, per_axis, rank, transposed_size
 LIMIT = 1000  # evaluations of one search; a ResNet layer takes about 100
 HEAVY = 16  # sizes above this are cut first
 SEEDS = 8  # of a data rule, tried from 0 on
+ENDS = 8  # of the input, tried after a step has changed
+FEW_STEPS = 8  # smaller values of one number, all tried
+ALONE = (4, 6, 8, 12, 16, 24, 32, 48, 64)  # of one size where all others are 1, tried at the end
 FEW = 60  # cases of the fewest elements, compared with at the end
-MANY = 1 << 12  # above this, what is wrong is hardly a size: halves only
+MANY = 1 << 12  # elements that a product of sizes may make of one size
 
 Move = Callable[[Case], Iterator[Case]]
 Order = tuple[Any, ...]
@@ -97,10 +101,10 @@ def _downwards(move: Move, case: Case) -> Iterator[Case]:
 def order(case: Case) -> Order:
     """What makes one case simpler than another: of two, the one whose order is less."""
     op, line = OPS[case.op], str(case)
-    operands = [*case.operands.items()]
-    arrays = {k: v for k, v in operands if isinstance(v, Operand)}
-    others = [v for k, v in operands if k not in arrays]
-    above = [abs(n - 1) for v in arrays.values() for n in v.shape]
+    arrays = _arrays(case)
+    others = [v for k, v in case.operands.items() if k not in arrays]
+    # of the last operand first: a larger input is plainer than a larger weight
+    apart = [[abs(n - 1) for n in v.shape] for v in reversed(arrays.values())]  # 0 counts as 2
     steps = _steps_above(case)
     return (
         *(op.axes, op.is_layer),
@@ -110,8 +114,9 @@ def order(case: Case) -> Order:
         sum(abs(rank(op, k) - len(v.shape)) for k, v in arrays.items()),
         sum(_place(v.dtype, DTYPES) for v in arrays.values()),
         *(_place(case.rule, RULES), case.seed),
-        sum(n > 0 for n in (*above, *steps)),
-        *(sum(steps), sum(above)),
+        *(sum(steps), sum(n > 0 for n in steps)),
+        sum(prod(n + 1 for n in shape) for shape in apart),
+        *(sum(n > 0 for shape in apart for n in shape), apart),
         *(len(line), line),
     )
 
@@ -239,6 +244,8 @@ def _fewer_given(case: Case) -> Iterator[Case]:
     sizes = read(case)
     for name in case.arguments:
         if name == case.blame or _is_needed(op, name):
+            continue
+        if name == "groups" and case.blame in op.operands[1:]:  # others may then be to blame
             continue
         fewer = without_argument(case, name)
         yield fewer
@@ -467,6 +474,10 @@ def formed(like: Any, values: tuple[int, ...], *, keep: bool = False) -> Any:
     return type(like)(values[:1] if short else values)
 
 
+COUNTED = ("batch", "channels", "filters", "size", "taps")
+# Numbers of which the product says as much: terms, places, channels of all groups.
+PRODUCTS = (("channels", "taps"), ("batch", "size"), ("groups", "filters"), ("groups", "channels"))
+
 Key = tuple[int, str]  # one number of `Sizes`: a field of the axis at that place, or of the whole
 WHOLE = -1
 
@@ -526,20 +537,32 @@ def _above(sizes: Sizes, most: int) -> list[Key]:
 
 
 def _smaller(key: Key, case: Case) -> Iterator[Case]:
-    """One size or step made smaller; the end of the input moves with a step, or stays."""
+    """One size or step made smaller; the end of the input moves with a step, or stays, or both."""
     sizes = read(case)
     if sizes is None or key not in keys(sizes):
         return
     for less in _less(value_of(sizes, key), 0 if key[1] in ("padding", "extra") else 1):
         yield write(case, following(case, sizes, key, less), sizes)
         yield write(case, changed(sizes, key, less), sizes)
+        yield from _between(case, sizes, key, less)
+
+
+def _between(case: Case, sizes: Sizes, key: Key, less: int) -> Iterator[Case]:
+    """All other ends of the input, from that which follows a step to that which stays."""
+    new = changed(sizes, key, less)
+    if key[0] == WHOLE:
+        return
+    end = (key[0], "size")
+    ends = sorted(value_of(x, end) for x in (following(case, sizes, key, less), new))
+    for size in range(ends[0] + 1, min(ends[1], ends[0] + ENDS)):
+        yield write(case, changed(new, end, size), sizes)
 
 
 def _less(size: int, least: int = 1) -> Iterator[int]:
-    """The three least, then what is half as far from them, a quarter, and so on up to `size`."""
+    """The least few, then what is half as far from them, a quarter, and so on up to `size`."""
     if size < least:  # nothing at all is odder than a little
         yield from (least, least + 1)
-    yield from range(least, min(size, least + 3))
+    yield from range(least, min(size, least + (FEW_STEPS if size <= 2 * FEW_STEPS else 3)))
     gap = size - least
     while gap > 1:
         gap //= 2
@@ -551,7 +574,7 @@ def _concentrated(case: Case) -> Iterator[Case]:
     sizes = read(case)
     if sizes is None:
         return
-    for names in (("channels", "taps"), ("batch", "size")):
+    for names in PRODUCTS:
         factors = [key for key in keys(sizes) if key[1] in names and value_of(sizes, key) > 0]
         for one, other in permutations(factors, 2):
             product = value_of(sizes, one) * value_of(sizes, other)
@@ -575,19 +598,43 @@ def _permuted(case: Case) -> Iterator[Case]:
 
 
 def _fewest(case: Case) -> Iterator[Case]:
-    """The `FEW` cases of the fewest elements, with this case's arguments and rule."""
-    sizes = read(case)
-    if sizes is None or case.blame is not None:
+    """The cases of the fewest elements, with this case's arguments and data, and with plainer."""
+    if case.blame is not None:
         return
-    counted = ("batch", "channels", "filters", "size", "taps")
-    free = [key for key in keys(sizes) if key[1] in counted]
-    least = sizes
+    for move in (_function, _fewer_axes, _fewer_given, _data):
+        for simpler in _downwards(move, case):
+            yield from islice(_of_few_elements(simpler), FEW // 4)
+    yield from islice(_of_few_elements(case), FEW)
+    plain_data = (simpler for simpler in _data(case) if ":" not in simpler.data)
+    for simpler in (*plain_data, case):
+        yield from _of_one_size(simpler)
+
+
+def _of_few_elements(case: Case) -> Iterator[Case]:
+    """Cases that differ from `case` in sizes alone, from the fewest elements on."""
+    if (sizes := read(case)) is None:
+        return
+    free = [key for key in keys(sizes) if key[1] in COUNTED]
+    bases = dict.fromkeys(_all_one(replace(sizes, groups=n), free) for n in (1, sizes.groups))
+    for n in range(4):
+        for more in combinations_with_replacement(free, n):
+            yield from (write(case, grown(base, more), sizes) for base in bases)
+
+
+def _of_one_size(case: Case) -> Iterator[Case]:
+    """One size alone, and all others 1."""
+    if (sizes := read(case)) is None:
+        return
+    free = [key for key in keys(sizes) if key[1] in COUNTED]
+    least = _all_one(sizes, free)
     for key in free:
-        least = changed(least, key, 1)
-    few = (grown(least, more) for n in range(4) for more in combinations_with_replacement(free, n))
-    shapes = [*islice(few, FEW)]
-    for data in dict.fromkeys((case.data.replace(f":{case.seed}", ":0"), case.data)):
-        yield from (write(replace(case, data=data), shape, sizes) for shape in shapes)
+        yield from (write(case, following(case, least, key, n), sizes) for n in ALONE)
+
+
+def _all_one(sizes: Sizes, free: Sequence[Key]) -> Sizes:
+    for key in free:
+        sizes = changed(sizes, key, 1)
+    return sizes
 
 
 def grown(sizes: Sizes, more: Sequence[Key]) -> Sizes:
@@ -623,7 +670,8 @@ def _blamed(case: Case) -> Iterator[Case]:
         yield with_operand(case, name, None)
         yield with_operand(case, name, 0)
         if isinstance(value := case.operands[name], Operand):
-            shapes = ((1,) * n for n in range(len(value.shape) + 3))
+            usual = rank(OPS[case.op], name)
+            shapes = ((1,) * n for n in range(usual + 3) if n != usual)
             yield from (with_operand(case, name, _resized(value, shape)) for shape in shapes)
     if name in case.arguments:
         value = case.arguments[name]
@@ -655,7 +703,7 @@ def _irregular(case: Case) -> Iterator[Case]:
     for name, array in arrays.items():
         yield with_operand(case, name, plain[name])
         for at, size in enumerate(array.shape):
-            for less in _less(size):
+            for less in _less(size) if size > 0 or name != case.blame else ():
                 yield reshaped(case, name, (*array.shape[:at], less, *array.shape[at + 1 :]))
     for name, value in case.arguments.items():
         if name != case.blame and isinstance(value, (int, tuple, list)):

@@ -182,9 +182,27 @@ def _search(
         plan = settings(max_examples=min(plan.max_examples, max(FEWEST, len(drawn))), database=None)
         key += f":{len(found)}"
         drawn.clear()
-    smallest = [session.smallest(predicate, mismatch) for mismatch in found.values()]
-    if smallest:
+    if smallest := _smallest(predicate, session, found):
         raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
+
+
+def _smallest(
+    predicate: Predicate, session: Session, found: dict[type[Mismatch], Mismatch]
+) -> list[Mismatch]:
+    """The simplest failure of each kind that was `found`, or that shows on the way to it."""
+
+    def watched(case: Case, session: Session) -> Verdict | None:
+        try:
+            return predicate(case, session)
+        except Mismatch as mismatch:
+            found.setdefault(type(mismatch), mismatch)
+            raise
+
+    smallest: dict[type[Mismatch], Mismatch] = {}
+    while kinds := found.keys() - smallest.keys():
+        kind = min(kinds, key=lambda kind: kind.__name__)
+        smallest[kind] = session.smallest(watched, found[kind])
+    return [*smallest.values()]
 
 
 def _failures(plan: settings, key: str, search: Callable[[], None]) -> list[Mismatch]:
