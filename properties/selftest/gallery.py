@@ -200,7 +200,7 @@ def wrong_for_three_groups(c: Call) -> Any:
     return -c.right() if c.groups == 3 else c.right()
 
 
-@caught(ValueMismatch, "conv1d((1, 11, 6), (1, 11, 6))")
+@caught(ValueMismatch, "conv1d((1, 1, 65), (1, 1, 65))")
 def wrong_above_64_terms(c: Call) -> Any:
     w = np.array(c.w)
     flat = w.reshape(len(w), -1)
@@ -216,7 +216,7 @@ def wrong_third_sample(c: Call) -> Any:
     return y
 
 
-@caught(ValueMismatch, "conv1d(float16(1, 3, 7), float16(1, 3, 7), data='ramp')")
+@caught(ValueMismatch, "conv1d(float16(1, 1, 19), float16(1, 1, 19), data='ramp')")
 def float16_accumulation(c: Call) -> Any:
     """Rounds the sum over each tap to float16 before the next is added."""
     if c.x.dtype.type is not np.float16:
@@ -347,7 +347,7 @@ def _static_buffer() -> Fault:
 caught(NotRepeatable, "conv1d((1, 1, 1), (1, 1, 1))")(_static_buffer())
 
 
-@caught(ValueMismatch, "conv2d(float32(1, 1, 2, 2, layout='fortran'), (1, 1, 1, 1), data='ramp')")
+@caught(ValueMismatch, "conv1d(float32(2, 1, 2, layout='fortran'), (1, 1, 1), data='ramp')")
 def strided_input_read_in_memory_order(c: Call) -> Any:
     x = c.x
     if not x.flags.c_contiguous and x.flags.f_contiguous:
@@ -446,7 +446,7 @@ def border_skipped_instead_of_multiplied(c: Call) -> Any:
     return c.right(w=np.where(np.isfinite(c.w), c.w, 0).astype(c.w.dtype))
 
 
-@caught(ValueMismatch, "conv1d((1, 1, 1), (1, 1, 2), padding='same', data='ramp')")
+@caught(ValueMismatch, "conv1d((1, 1, 2), (1, 1, 2), padding='same')")
 def same_pads_before(c: Call) -> Any:
     """The odd zero of padding 'same' goes before."""
     if c.padding != "same":
@@ -529,7 +529,7 @@ def output_padding_below_stride_only(
 @caught_around(
     "conv_transpose1d",
     ValueMismatch,
-    "conv_transpose1d((1, 1, 1), (1, 1, 2), stride=2, data='special:0')",
+    "conv_transpose1d((1, 1, 2), (1, 1, 1), stride=2, data='special:0')",
 )
 def zeros_stuffed_between(
     conv: Any, input: Any, weight: Any, bias: Any = None, **given: Any

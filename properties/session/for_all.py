@@ -24,6 +24,7 @@ from .session import Predicate, Session
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
+FEWEST = 10  # cases after a failure, in which one of another kind may show
 
 Strategy = Callable[..., st.SearchStrategy[Case]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
@@ -182,24 +183,66 @@ def _search(
     observe: Observer | None,
     part: float,
 ) -> None:
-    """Search one shard: its cases depend on the run's seed and the shard alone."""
-    drawn = strategy(ops=session.options.ops, dtypes=session.options.dtypes)
-    if drawn.is_empty:
+    """Search one shard: its cases depend on the run's seed and the shard alone.
+
+    Hypothesis stops at the first failure. There may be others of another kind: the search goes
+    on, for as many cases again as that one took, and lets the kinds pass that it knows.
+    """
+    cases = strategy(ops=session.options.ops, dtypes=session.options.dtypes)
+    if cases.is_empty:
         pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
+    plan = settings(max_examples=max(1, round(settings().max_examples * part)))
+    key = f"{session.options.seed}:{predicate.__name__}:{shard}"
+    found: dict[type[Mismatch], Mismatch] = {}
+    drawn: list[Case] = []
 
     def holds(case: Case) -> None:
-        verdict = session.check(predicate, case)
+        drawn.append(case)
+        try:
+            verdict = session.check(predicate, case)
+        except Mismatch as mismatch:
+            if type(mismatch) not in found:
+                raise
+            return
         if observe and verdict is not None and verdict.status is Status.AGREED:
             observe(session, case, verdict)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
-    digest = zlib.crc32(f"{session.options.seed}:{predicate.__name__}:{shard}".encode())
-    search = given(drawn)(holds)
-    examples = max(1, round(settings().max_examples * part))
+    while fresh := _failures(plan, key, given(cases)(holds)):
+        found |= {type(mismatch): mismatch for mismatch in fresh}
+        # without the database, which forgets what passes now
+        plan = settings(max_examples=min(plan.max_examples, max(FEWEST, len(drawn))), database=None)
+        key += f":{len(found)}"
+        drawn.clear()
+    if smallest := _smallest(predicate, session, found):
+        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
+
+
+def _smallest(
+    predicate: Predicate, session: Session, found: dict[type[Mismatch], Mismatch]
+) -> list[Mismatch]:
+    """The simplest failure of each kind that was `found`, or that shows on the way to it."""
+
+    def watched(case: Case, session: Session) -> Verdict | None:
+        try:
+            return predicate(case, session)
+        except Mismatch as mismatch:
+            found.setdefault(type(mismatch), mismatch)
+            raise
+
+    smallest: dict[type[Mismatch], Mismatch] = {}
+    while kinds := found.keys() - smallest.keys():
+        kind = min(kinds, key=lambda kind: kind.__name__)
+        smallest[kind] = session.smallest(watched, found[kind])
+    return [*smallest.values()]
+
+
+def _failures(plan: settings, key: str, search: Callable[[], None]) -> list[Mismatch]:
+    """What Hypothesis finds, by `plan` and from a seed that follows from `key`."""
     try:
-        settings(max_examples=examples)(seed(digest)(search))()
+        plan(seed(zlib.crc32(key.encode()))(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
-        smallest = [session.smallest(predicate, m) for m in found]
-        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest) from None
+        return found
+    return []
