@@ -11,7 +11,6 @@ import os
 for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_pool] = "1"
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +166,7 @@ def session(request: pytest.FixtureRequest) -> Session:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Show a failure's block in place of a traceback through Hypothesis."""
     report: Any = yield
     if found := mismatches(call.excinfo.value) if call.excinfo else []:

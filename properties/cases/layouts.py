@@ -19,13 +19,14 @@ def _channels_last(a: Any) -> Any:
 
 
 def _reversed(a: Any) -> Any:
-    flip = (..., *[slice(None, None, -1)] * a.ndim)
+    flip: tuple[Any, ...] = (..., *[slice(None, None, -1)] * a.ndim)
     return a[flip].copy()[flip]
 
 
 def _strided(a: Any) -> Any:
     room = np.full([2 * n + 1 for n in a.shape], 77, a.dtype)
-    view = room[(..., *[slice(1, 2 * n, 2) for n in a.shape])]
+    inner: tuple[Any, ...] = (..., *[slice(1, 2 * n, 2) for n in a.shape])
+    view = room[inner]
     view[...] = a
     return view
 

@@ -144,7 +144,7 @@ class Engine:
             return dict(self.namespace.gradients(*arguments))
         grad = getattr(self.namespace, "grad", None)
         x, w = operands["input"], operands["weight"]
-        calls = {
+        calls: dict[str, tuple[str, tuple[Any, ...], Mapping[str, Any]]] = {
             "grad_input": (f"{case.op}_input", (x.shape, w, grad_output), case.arguments),
             "grad_weight": (f"{case.op}_weight", (x, w.shape, grad_output), case.arguments),
             "grad_bias": (f"conv{OPS[case.op].axes}d_bias", (grad_output,), {}),
@@ -152,10 +152,10 @@ class Engine:
         if operands.get("bias") is None:
             del calls["grad_bias"]
         found = {}
-        for name, (function, arrays, arguments) in calls.items():
+        for name, (function, arrays, given) in calls.items():
             if hasattr(grad, function):
                 with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
-                    found[name] = getattr(grad, function)(*arrays, **arguments)
+                    found[name] = getattr(grad, function)(*arrays, **given)
         return found
 
 

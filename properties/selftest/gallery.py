@@ -54,7 +54,7 @@ class Call:
 
     @property
     def batched(self) -> bool:
-        return self.x.ndim == self.w.ndim
+        return bool(self.x.ndim == self.w.ndim)
 
     def border(self) -> tuple[int, ...]:
         """The zeros before each axis."""
@@ -64,7 +64,7 @@ class Call:
             return tuple(
                 d * (k - 1) // 2 for k, d in zip(self.w.shape[2:], self.dilation, strict=True)
             )
-        return self.padding
+        return tuple(self.padding)
 
 
 Fault = Callable[[Call], Any]

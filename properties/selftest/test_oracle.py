@@ -49,11 +49,12 @@ def test_torch_computes_on_one_thread() -> None:
 
 
 def test_onednn_is_off() -> None:
-    assert torch.backends.mkldnn.enabled is False
+    enabled: object = torch.backends.mkldnn.enabled
+    assert enabled is False
 
 
 def test_nnpack_is_off() -> None:
-    before = torch.backends.nnpack.set_flags(False)
+    before = torch.backends.nnpack.set_flags(False)  # type: ignore[no-untyped-call]
     assert before == (False,)
 
 
@@ -162,7 +163,7 @@ def test_a_layer_computes_what_its_function_does_on_a_padded_input(mode: str, gr
     x, w, b = arrays(case).operands.values()
     layer = oracle.Conv2d(4, 6, 3, padding=1, padding_mode=mode, groups=groups)
     layer.load_state_dict({"weight": w, "bias": b})
-    pad = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}.get(mode, mode)
+    pad: Any = {"zeros": "constant", "replicate": "edge", "circular": "wrap"}.get(mode, mode)
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode=pad)
     assert np.array_equal(layer(x), oracle.conv2d(padded, w, b, groups=groups))
 
@@ -175,13 +176,13 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, ...]]:
     """What reaches a function behind the oracle's wrapper."""
 
     def function(*arguments: Any, **named: Any) -> torch.Tensor:
-        received.append((*arguments, *named.values()))
+        calls.append((*arguments, *named.values()))
         return torch.ones(1)
 
-    received: list[tuple[Any, ...]] = []
+    calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(torch.nn.functional, "conv1d", function)
     wrapped = oracle.on_arrays("conv1d")
-    return lambda *arguments, **named: (wrapped(*arguments, **named), received.pop())[1]
+    return lambda *arguments, **named: (wrapped(*arguments, **named), calls.pop())[1]
 
 
 @pytest.mark.parametrize(
