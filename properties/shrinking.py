@@ -698,7 +698,10 @@ def _irregular(case: Case) -> Iterator[Case]:
     if case.blame is None or read(case) is not None:
         return
     arrays = {k: v for k, v in case.operands.items() if isinstance(v, Operand)}
-    plain = {k: replace(v, shape=(1,) * len(v.shape)) for k, v in arrays.items()}
+    plain = {
+        k: replace(v, shape=tuple(min(n, 1) if k == case.blame else 1 for n in v.shape))
+        for k, v in arrays.items()
+    }
     yield replace(case, operands={**case.operands, **plain})
     for name, array in arrays.items():
         yield with_operand(case, name, plain[name])
