@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ class Property:
 def for_all(
     strategy: Strategy,
     *,
+    plainly: Sampler | None = None,
     shards: int = SHARDS,
     own_only: bool = False,
     lines: bool = True,
@@ -52,14 +54,16 @@ def for_all(
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and, unless `lines` is false, once per line of the corpus or of --case. `observe`
-    sees each verdict on a case drawn. Explored `lightly`, a property that is one of many draws
+    `strategy`, and as many again from `plainly`, a plain sampler of the same cases, which costs
+    next to nothing; and, unless `lines` is false, once per line of the corpus or of --case.
+    `observe` sees each verdict on a case drawn. Explored `lightly`, a property that is one of many draws
     a fraction of the cases, in one shard, and leaves the corpus to others.
     """
 
     def decorate(predicate: Predicate) -> Any:
         def explore(shard: int, session: Session) -> None:
-            _search(predicate, strategy, shard, session, observe, LIGHTLY if lightly else 1)
+            part = LIGHTLY if lightly else 1
+            _search(predicate, strategy, plainly, shard, session, observe, part)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
         return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
@@ -147,6 +151,7 @@ def _as_test(made: Property) -> Any:
 def _search(
     predicate: Predicate,
     strategy: Strategy,
+    plainly: Sampler | None,
     shard: int,
     session: Session,
     observe: Observer | None,
@@ -163,8 +168,11 @@ def _search(
     digest = zlib.crc32(f"{session.options.seed}:{predicate.__name__}:{shard}".encode())
     search = given(strategy(ops=session.options.ops, dtypes=session.options.dtypes))(holds)
     examples = max(1, round(settings().max_examples * part))
+    drawn = (session.options.ops, session.options.dtypes)
     try:
         settings(max_examples=examples)(seed(digest)(search))()
+        for case in islice(plainly(digest, *drawn), examples) if plainly else ():
+            holds(case)
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
