@@ -29,6 +29,8 @@ from .session.report import versions
 from .session.reporter import Reporter, show
 from .session.session import Session
 
+pytest_plugins = ["properties.entry"]  # the options, unless the installed package gave them
+
 SELFTEST = Path(__file__).parent / "selftest"
 METAMORPHIC = Path(__file__).parent / "test_metamorphic.py"
 
@@ -45,37 +47,6 @@ def _profile(name: str, examples: int, **more: Any) -> None:
 _profile("dev", 1000)
 _profile("ci", 5000, derandomize=True, database=None)
 _profile("nightly", 100_000)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("convolutions", "the engine that is judged, and on what")
-    group.addoption(
-        "--engine",
-        default=OWN,
-        metavar="SPEC",
-        help="judge MODULE, MODULE:ATTRIBUTE or FILE.py: any namespace with functions named as "
-        "in torch.nn.functional (default: engine)",
-    )
-    group.addoption(
-        "--case",
-        action="append",
-        default=[],
-        metavar="LINE",
-        help="run exactly this case (or each line of this file) through every property",
-    )
-    group.addoption("--ops", metavar="NAMES", help="draw only these ops: conv1d,conv2d,…")
-    group.addoption("--dtypes", metavar="NAMES", help="draw only these dtypes: float32,…")
-    group.addoption(
-        "--examples", type=int, metavar="N", help="cases per shard, instead of the profile's"
-    )
-    group.addoption(
-        "--budget",
-        type=float,
-        metavar="SECONDS",
-        help="spend this wall-clock time, in every worker, on cases from a plain random generator",
-    )
-    group.addoption("--report", metavar="FILE", help="write the summary as JSON")
-    group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 
 
 session_key = pytest.StashKey[Session]()
@@ -105,7 +76,7 @@ def _load_profile(examples: int | None) -> None:
 
 def _session(config: pytest.Config) -> Session:
     try:
-        engine = load(config.getoption("--engine"))
+        engine = load(config.getoption("--engine") or OWN)
     except EngineError as error:
         raise pytest.UsageError(str(error)) from None
     crashlog = None

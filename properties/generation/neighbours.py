@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from ..cases.case import Case
 from ..cases.files import CORPUS, read_cases
@@ -60,11 +61,12 @@ def corpus() -> dict[str, tuple[tuple[Geometry, str], ...]]:
     return {op: tuple(lines) for op, lines in found.items()}
 
 
-def is_within_budget(geometry: Geometry) -> bool:
+def is_within_budget(geometry: Geometry, times: int = 1) -> bool:
+    """Whether it costs no more than what is drawn, or so many times as much."""
     calls = geometry.groups * (geometry.batch or 1)
-    windows = geometry.op.axes == 2 and "weight" not in geometry.op.operands
-    work = ELEMENTS if windows else WORK
-    return geometry.work <= work and geometry.elements <= ELEMENTS and calls <= CALLS
+    work = WORK if "weight" in geometry.op.operands else ELEMENTS
+    costs = (geometry.work / work, geometry.elements / ELEMENTS, calls / CALLS)
+    return max(costs) <= times
 
 
 def cut(geometry: Geometry) -> Geometry:
@@ -82,7 +84,7 @@ def _halved(geometry: Geometry) -> Geometry:
     value, at, name = max(steps)
     widest = max(counts, key=lambda count: counts[count])
     if counts[widest] > value:
-        return replace(geometry, **{widest: counts[widest] // 2})
+        return _with_count(geometry, widest, counts[widest] // 2)
     return settled(_with_axis(geometry, at, **{name: value // 2}))
 
 
@@ -108,6 +110,11 @@ def _settled(geometry: Geometry, axis: Axis) -> Axis:
 # ---- The changes: each of one field, which `settled` makes valid again ----
 
 
+def _with_count(geometry: Geometry, name: str, value: int) -> Geometry:
+    changed: dict[str, Any] = {name: value}
+    return replace(geometry, **changed)
+
+
 def _with_axis(geometry: Geometry, at: int, **changed: int) -> Geometry:
     axes = [replace(a, **changed) if i == at else a for i, a in enumerate(geometry.axes)]
     return replace(geometry, axes=tuple(axes))
@@ -121,7 +128,7 @@ def _count(name: str) -> Callable[[Choose, Geometry], Geometry]:
     """One more or fewer of `name`; an op that has one only keeps it."""
 
     def change(choose: Choose, geometry: Geometry) -> Geometry:
-        return replace(geometry, **{name: _beside(choose, getattr(geometry, name))})
+        return _with_count(geometry, name, _beside(choose, getattr(geometry, name)))
 
     def kept(choose: Choose, geometry: Geometry) -> Geometry:
         has_weight = "weight" in geometry.op.operands

@@ -9,15 +9,19 @@ from ..cases.case import DTYPES, Case
 from ..cases.operation import OPS
 from .budget import Choose
 from .neighbours import invalid_case, valid_case
-from .valid import weighted
+from .valid import takers, weighted
 
 
 def cases(
     seed: int, ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
 ) -> Iterator[Case]:
-    """Endless valid cases; `seed` determines them on every machine and Python version."""
+    """Endless valid cases, or none where no op takes one of the dtypes.
+
+    `seed` determines them on every machine and Python version.
+    """
     choose, menu = choosing(seed), weighted(dtypes)
-    while True:
+    ops = takers(ops, menu)
+    while ops:
         yield valid_case(choose, ops, menu)
 
 
@@ -26,7 +30,8 @@ def invalid_cases(
 ) -> Iterator[Case]:
     """Endless cases with one fault each."""
     choose, menu = choosing(seed), weighted(dtypes)
-    while True:
+    ops = takers(ops, menu)
+    while ops:
         yield invalid_case(choose, ops, menu)
 
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for cases.
+"""Hypothesis strategies for cases; they are `st.nothing()` where no op takes one of the dtypes.
 
 A case is drawn as one string of bytes, a tape, from which the choices are read in order. Drawn
 one by one they cost three times as much, and Hypothesis copies single choices of a case to others
@@ -14,14 +14,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 
 from ..cases.case import DTYPES, Case
 from ..cases.operation import OPS
 from .budget import Choose
 from .neighbours import invalid_case, valid_case
-from .valid import weighted
+from .valid import takers, weighted
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -48,16 +47,23 @@ def cases(
     ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
 ) -> st.SearchStrategy[Case]:
     """Valid cases of `ops` over `dtypes`; they shrink towards torch's defaults, sizes 1, ones."""
-    menu = weighted(dtypes)
-    return TAPES.map(lambda tape: valid_case(reading(tape), ops, menu))
+    return _read(valid_case, ops, weighted(dtypes))
 
 
 def invalid_cases(
     ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
 ) -> st.SearchStrategy[Case]:
     """Cases with one fault in an otherwise valid call, which `blame` names."""
-    menu = weighted(dtypes)
-    return TAPES.map(lambda tape: invalid_case(reading(tape), ops, menu))
+    return _read(invalid_case, ops, weighted(dtypes))
+
+
+def _read(
+    case: Callable[[Choose, Sequence[str], Sequence[str]], Case],
+    ops: Sequence[str],
+    menu: Sequence[str],
+) -> st.SearchStrategy[Case]:
+    ops = takers(ops, menu)
+    return TAPES.map(lambda tape: case(reading(tape), ops, menu)) if ops else st.nothing()
 
 
 def rounded_cases(
@@ -68,9 +74,9 @@ def rounded_cases(
     Their choices are drawn one by one: a search that climbs needs parts to change.
     """
     wide = [d for d in dtypes if d in ("float32", "float64", "complex64", "complex128")]
-    if not wide:
-        pytest.skip("no dtype in which rounding shows is asked for")
     menu = weighted(wide)
+    if not (ops := takers(ops, menu)):
+        return st.nothing()
 
     @st.composite
     def rounded_cases(draw: Draw) -> Case:

@@ -52,6 +52,11 @@ def drawable(op: Op, dtypes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(d for d in dtypes if np.dtype(d).kind in op.kinds)
 
 
+def takers(ops: Sequence[str], dtypes: Sequence[str]) -> tuple[str, ...]:
+    """Those of `ops` that take some of `dtypes`."""
+    return tuple(op for op in ops if drawable(OPS[op], tuple(dtypes)))
+
+
 def build(choose: Choose, ops: Sequence[str], dtypes: Sequence[str]) -> Case:
     """A valid case of one of `ops` over one of `dtypes` (a menu as `weighted` makes it)."""
     op = OPS[pick(choose, ops)]

@@ -15,7 +15,7 @@ from ..comparison.engine import Engine
 from ..comparison.loading import by_definition
 from ..comparison.mismatch import Mismatch, Status, Verdict
 from ..shrinking import smallest
-from .claims import never_met
+from .claims import never_covered
 from .crashlog import CrashLog
 from .options import Options
 from .statistics import Statistics
@@ -117,4 +117,4 @@ class Session:
         """Pairs of features that no case had, in a run of everything with `enough` valid cases."""
         whole = (self.options.ops, self.options.dtypes) == (tuple(OPS), DTYPES)
         drawn = self.statistics.drawn.total()
-        return never_met(self.statistics) if whole and drawn >= enough else []
+        return never_covered(self.statistics) if whole and drawn >= enough else []
