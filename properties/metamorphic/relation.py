@@ -14,6 +14,9 @@ from ..cases.operation import OPS, Op
 from ..comparison.ball import Ball, compare_balls
 from ..comparison.engine import Engine
 from ..comparison.mismatch import Status, Verdict
+from ..generation import sampling
+from ..generation.geometry import read
+from ..generation.neighbours import is_within_budget
 from ..generation.strategies import cases
 from .evaluation import Evaluation, NotClaimed
 from .preconditions import some_sample, without_output_size
@@ -47,6 +50,9 @@ def adjoint(op: Op) -> str:
 def lifted(op: Op) -> str:
     """The op of the same family in one more dimension."""
     return f"{op.family}{op.axes + 1}d"
+
+
+LARGER = 2  # times the budget of a drawn case that a precondition may make of it
 
 
 @dataclass(frozen=True)
@@ -86,8 +92,22 @@ class Relation:
         self, ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
     ) -> st.SearchStrategy[Case]:
         """Those of `generation.strategies.cases` that it concerns."""
+        return cases(*self._concerned(ops, dtypes)).filter(self._fits)
+
+    def sample(
+        self, seed: int, ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
+    ) -> Iterator[Case]:
+        """Those of `generation.sampling.cases` that it concerns."""
+        return filter(self._fits, sampling.cases(seed, *self._concerned(ops, dtypes)))
+
+    def _concerned(self, ops: Sequence[str], dtypes: Sequence[str]) -> tuple[list[str], list[str]]:
         concerned = [op for op in ops if self.concerns(op, ops)]
-        return cases(concerned, [dtype for dtype in dtypes if dtype in self.dtypes])
+        return concerned, [dtype for dtype in dtypes if dtype in self.dtypes]
+
+    def _fits(self, case: Case) -> bool:
+        """Whether a precondition leaves `case` about as large as it was: one in fifty grows."""
+        geometry = read(self.prepared(case))
+        return geometry is None or is_within_budget(geometry, LARGER)
 
     def prepared(self, case: Case) -> Case:
         """`case`, changed until it meets the preconditions."""

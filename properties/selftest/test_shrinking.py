@@ -1,21 +1,17 @@
 """Shrinking: every start ends in one line, the one that a person would write."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from functools import cache
-from itertools import islice
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from properties.cases.case import Case, Operand
-from properties.cases.files import CORPUS, read_cases
+from properties.cases.case import Case
 from properties.cases.line import parse
-from properties.cases.operation import OPS, work
+from properties.cases.operation import OPS
 from properties.generation import sampling
-from properties.shrinking import formed, moves, order, read, smallest, write
+from properties.shrinking import smallest
 
-from .test_space import (
+from .test_generation import (
     Wanted,
     batch,
     form,
@@ -263,11 +259,15 @@ def of_rank(name: str, *ranks: int) -> Wanted:
         ),
         (
             "conv1d((1, 2, 1), (1, 1, 1), blame='input')",
-            lambda c: of_rank("input", 3)(c) and c.shapes["input"][1] > 1 and 0 not in c.shapes["input"],
+            lambda c: (
+                of_rank("input", 3)(c) and c.shapes["input"][1] > 1 and 0 not in c.shapes["input"]
+            ),
         ),
         (
             "conv1d((1, 1, 1), (1, 1, 2), blame='weight')",
-            lambda c: of_rank("weight", 3)(c) and taps(c)[0] > size(c)[0] and not any(given(c, "padding")),
+            lambda c: (
+                of_rank("weight", 3)(c) and taps(c)[0] > size(c)[0] and not any(given(c, "padding"))
+            ),
         ),
         (
             "fold((1, 1, 2), output_size=1, kernel_size=1, blame='input')",
@@ -279,7 +279,12 @@ def of_rank(name: str, *ranks: int) -> Wanted:
         ),
         (
             "conv1d((1, 1, 1), (1, 1, 1), stride=2, padding='same', blame='stride')",
-            lambda c: c.blame == "stride" and is_same(c) and form(c, "stride") in (int, tuple) and 0 < min(given(c, "stride")) < max(given(c, "stride")) + 1 < 5,
+            lambda c: (
+                c.blame == "stride"
+                and is_same(c)
+                and form(c, "stride") in (int, tuple)
+                and 0 < min(given(c, "stride")) < max(given(c, "stride")) + 1 < 5
+            ),
         ),
     ],
 )

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -48,6 +49,7 @@ class Property:
 def for_all(
     strategy: Strategy,
     *,
+    plainly: Sampler | None = None,
     shards: int = SHARDS,
     own_only: bool = False,
     lines: bool = True,
@@ -58,14 +60,16 @@ def for_all(
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and, unless `lines` is false, once per line of the corpus or of --case. `observe`
-    sees each verdict on a case drawn. Explored `lightly`, a property that is one of many draws
-    a fraction of the cases, in one shard, and leaves the corpus to others.
+    `strategy` and as many again from `plainly`, which samples the same cases at a fraction of the
+    cost, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees
+    each verdict on a case drawn. Explored `lightly`, a property that is one of many draws a
+    fraction of the cases, in one shard, and leaves the corpus to others.
     """
 
     def decorate(predicate: Predicate) -> Any:
         def explore(shard: int, session: Session) -> None:
-            _search(predicate, strategy, shard, session, observe, LIGHTLY if lightly else 1)
+            part = LIGHTLY if lightly else 1
+            _search(predicate, strategy, plainly, shard, session, observe, part)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
         return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
@@ -91,7 +95,7 @@ def relation(
         def predicate(case: Case, session: Session) -> Verdict | None:
             return made.verdict(case, session.engine, session.definition)
 
-        test = for_all(made.cases, lightly=True)(predicate)
+        test = for_all(made.cases, plainly=made.sample, lightly=True)(predicate)
         test.relation = made
         return test
 
@@ -178,6 +182,7 @@ def _as_test(made: Property) -> Any:
 def _search(
     predicate: Predicate,
     strategy: Strategy,
+    plainly: Sampler | None,
     shard: int,
     session: Session,
     observe: Observer | None,
@@ -185,14 +190,15 @@ def _search(
 ) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone.
 
-    Hypothesis stops at the first failure. There may be others of another kind: the search goes
-    on, for as many cases again as that one took, and lets the kinds pass that it knows.
+    Hypothesis stops at the first failure. There may be others of another kind: the plain sampler
+    goes on, after a failure for as many cases again, and lets the kinds pass that are known.
     """
-    cases = strategy(ops=session.options.ops, dtypes=session.options.dtypes)
+    options = session.options
+    cases = strategy(ops=options.ops, dtypes=options.dtypes)
     if cases.is_empty:
         pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
-    plan = settings(max_examples=max(1, round(settings().max_examples * part)))
-    key = f"{session.options.seed}:{predicate.__name__}:{shard}"
+    examples = max(1, round(settings().max_examples * part))
+    digest = zlib.crc32(f"{options.seed}:{predicate.__name__}:{shard}".encode())
     found: dict[type[Mismatch], Mismatch] = {}
     drawn: list[Case] = []
 
@@ -208,12 +214,14 @@ def _search(
             observe(session, case, verdict)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
-    while fresh := _failures(plan, key, given(cases)(holds)):
-        found |= {type(mismatch): mismatch for mismatch in fresh}
-        # without the database, which forgets what passes now
-        plan = settings(max_examples=min(plan.max_examples, max(FEWEST, len(drawn))), database=None)
-        key += f":{len(found)}"
-        drawn.clear()
+    for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
+        found[type(mismatch)] = mismatch
+    more = min(examples, max(FEWEST, len(drawn))) if found else examples
+    for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
+        try:
+            holds(case)
+        except Mismatch as mismatch:
+            found[type(mismatch)] = mismatch
     if smallest := _smallest(predicate, session, found):
         raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
 
@@ -237,10 +245,10 @@ def _smallest(
     return [*smallest.values()]
 
 
-def _failures(plan: settings, key: str, search: Callable[[], None]) -> list[Mismatch]:
-    """What Hypothesis finds, by `plan` and from a seed that follows from `key`."""
+def _failures(plan: settings, digest: int, search: Callable[[], None]) -> list[Mismatch]:
+    """What Hypothesis finds, by `plan` and from the seed `digest`."""
     try:
-        plan(seed(zlib.crc32(key.encode()))(search))()
+        plan(seed(digest)(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
