@@ -14,6 +14,8 @@ from . import conduct
 from .outcome import Operands, Outcome, Results, Run, is_array
 from .watchdog import Overdue, Timer
 
+PATIENCE = 1.0  # seconds of processor time that the smallest call may take
+IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
 SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
 
 
@@ -45,7 +47,8 @@ class Engine:
         self.origin = origin
         self.strict = strict
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
-        self._timer, self._patience = Timer(), 1.0
+        self.timer, self.patience = Timer(), PATIENCE
+        self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
         self._accumulator: Mapping[str, str] = getattr(namespace, "accumulator", {})
 
     def accumulator(self, dtype: str) -> str:
@@ -58,13 +61,13 @@ class Engine:
         With the gradient of the output, the gradients that the engine offers are results too.
         """
         try:
-            with self._timer.running(self._time(case, operands)):
+            with self.timer.running(self._time(case, operands)):
                 return Outcome(self.results(case, operands, grad_output))
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+        except Overdue as overdue:
+            return self._hung(overdue)
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+            self._let_a_person_stop(error)
             return Outcome(error=error)
-        except Overdue:
-            self._patience = 0.1  # what hung once need not be waited for again
-            return Outcome(hung=True)
 
     def observed_call(
         self, case: Case, operands: Operands, grad_output: Any = None, *, repeat: bool = True
@@ -78,23 +81,33 @@ class Engine:
         given = {**operands, "grad_output": grad_output}
         before = conduct.memory(given)
         try:
-            with self._timer.running(self._time(case, operands)):
+            with self.timer.running(self._time(case, operands)):
                 run = self.prepared(case, operands)
                 first = run(operands, grad_output)
                 shared = conduct.shared(given, first)
                 comparable = repeat and all(map(is_array, first.values()))
                 unstable = conduct.unstable(run, operands, grad_output, first) if comparable else ""
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+        except Overdue as overdue:
+            return self._hung(overdue)
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+            self._let_a_person_stop(error)
             return Outcome(error=error, modified=conduct.modified(given, before))
-        except Overdue:
-            self._patience = 0.1
-            return Outcome(hung=True)
         modified = conduct.modified(given, before)
         return Outcome(first, modified=modified, shared=shared, unstable=unstable)
 
+    def _hung(self, overdue: Overdue) -> Outcome:
+        self.timer.stop()  # again: the exception may have come while the timer was stopped
+        self.patience = IMPATIENCE
+        return Outcome(hung=str(overdue))
+
+    def _let_a_person_stop(self, error: BaseException) -> None:
+        """Pass on what may be a person's Ctrl-C; in a process of its own only the engine raises."""
+        if isinstance(error, KeyboardInterrupt) and not self.isolated:
+            raise error
+
     def _time(self, case: Case, operands: Operands) -> float:
         """The seconds that a call may take."""
-        return self._patience + work(OPS[case.op], operands) * SLOWEST
+        return self.patience + work(OPS[case.op], operands) * SLOWEST
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
         """The output of `case` and, with `grad_output`, the gradients that the engine offers."""

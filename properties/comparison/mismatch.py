@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from ..cases.case import Case
 from .engine import Engine
@@ -39,7 +40,18 @@ class Mismatch(AssertionError):
         self.engine = engine.spec
         self.headline = headline
         self.details = details
+        self.recent: tuple[str, ...] = ()  # the lines of what the process judged until then
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To be sent from process to process: `args` are not what `__init__` takes."""
+        return _received, (type(self), self.args, self.__dict__)
+
+
+def _received(kind: type[Mismatch], args: tuple[Any, ...], state: dict[str, Any]) -> Mismatch:
+    mismatch = kind.__new__(kind, *args)
+    mismatch.__dict__.update(state)
+    return mismatch
 
 
 class ShapeMismatch(Mismatch):
@@ -91,7 +103,11 @@ class NotRepeatable(Mismatch):
 
 
 class EngineCrash(Mismatch):
-    """The engine raised what is no rejection, or its process died."""
+    """The engine raised what is no rejection, or ended its process."""
+
+
+class OutOfMemory(Mismatch):
+    """The engine raised MemoryError on a call for which torch's memory sufficed."""
 
 
 class EngineHang(Mismatch):
