@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
+from .cases.case import Case
 from .cases.files import CORPUS, read_cases
 from .cases.operation import OPS
 from .comparison.loading import OWN, EngineError, load
@@ -106,8 +107,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     session = metafunc.config.stash[session_key]
     options = session.options
-    cases = options.cases if found.takes_lines else ()
-    if found.takes_corpus and not options.cases:
+    sources = [source for source in options.cases if isinstance(source, found.takes)]
+    cases = tuple(sources) if found.takes_lines else ()
+    if found.takes_corpus and found.takes is Case and not options.cases:
         cases = tuple(case for case in read_cases(CORPUS) if session.draws(case))
     shards = [] if options.cases else [*range(found.shards)]
     if found.spends_budget and options.budget:

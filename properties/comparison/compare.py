@@ -101,6 +101,10 @@ class Comparison:
     def verdict(self, engine: Engine, *, repeat: bool = True) -> Verdict:
         """Call `engine` and compare; without `repeat` it is called only once."""
         got = engine.observed_call(self.case, self.operands, self.grad_output, repeat=repeat)
+        return self.verdict_on(engine, got)
+
+    def verdict_on(self, engine: Engine, got: Outcome) -> Verdict:
+        """Compare what `engine` did."""
         if got.not_claimed and not engine.strict:
             return Verdict(Status.NOT_CLAIMED)
         _check_conduct(self.case, engine, got)

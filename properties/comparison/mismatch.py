@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from .engine import Engine
 
 
@@ -36,10 +37,16 @@ class Mismatch(AssertionError):
         self, case: Case, engine: Engine, headline: str, *details: tuple[str, str]
     ) -> None:
         self.case = case
+        self.sequence: CaseSequence | None = None  # with which alone the case fails
         self.engine = engine.spec
         self.headline = headline
         self.details = details
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
+
+    @property
+    def source(self) -> Case | CaseSequence:
+        """What to run in order to see the failure again."""
+        return self.sequence or self.case
 
 
 class ShapeMismatch(Mismatch):

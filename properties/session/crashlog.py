@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch
 from .report import block
 
@@ -27,7 +28,7 @@ class CrashLog:
             file.truncate(SIZE)
             self._memory = mmap.mmap(file.fileno(), SIZE)
 
-    def at(self, case: Case) -> None:
+    def at(self, case: Case | CaseSequence) -> None:
         """Note the case that the engine is about to see."""
         encoded = str(case).encode()[: SIZE - 1] + b"\0"
         self._memory[: len(encoded)] = encoded
@@ -36,7 +37,7 @@ class CrashLog:
         """Write down a failure; a later one of the same kind and op takes its place."""
         kind = f"{type(mismatch).__name__} {os.getpid()} {mismatch.case.op}"
         with self._found.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([kind, block(mismatch), str(mismatch.case)]) + "\n")
+            file.write(json.dumps([kind, block(mismatch), str(mismatch.source)]) + "\n")
 
 
 def last_case(folder: Path, worker: str) -> str:

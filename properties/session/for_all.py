@@ -13,6 +13,7 @@ from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
 from .session import Predicate, Session
 
@@ -37,6 +38,7 @@ class Property:
     takes_lines: bool = False  # of --case
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
+    takes: type = Case  # what it is about
 
 
 def for_all(
@@ -47,8 +49,9 @@ def for_all(
     lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
+    takes: type = Case,
 ) -> Callable[[Predicate], Any]:
-    """Make a test of a predicate about one case.
+    """Make a test of a predicate about one case (or whatever it `takes`).
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
@@ -62,7 +65,7 @@ def for_all(
             _search(predicate, strategy, shard, session, observe, LIGHTLY if lightly else 1)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
-        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
+        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus, takes=takes))
 
     return decorate
 
@@ -130,9 +133,9 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
 def _as_test(made: Property) -> Any:
     predicate = made.predicate
 
-    def test(source: int | Case, session: Session) -> None:
+    def test(source: int | Case | CaseSequence, session: Session) -> None:
         session.asked = True
-        if not isinstance(source, Case):
+        if isinstance(source, int):
             made.explore(source, session)
         elif session.check(predicate, source) is None:
             pytest.skip("says nothing about this case")

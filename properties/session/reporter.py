@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from ..cases.line import parse
+from ..cases.line import parse_source
+from ..cases.sequence import cases_of
 from ..comparison.mismatch import EngineCrash, Mismatch
 from ..comparison.watchdog import dies
 from ..shrinking import smallest
@@ -28,7 +29,7 @@ def show(report: Any, found: list[Mismatch]) -> None:
     """Let `report` say what was found, and nothing else."""
     report.longrepr = "\n\n".join(map(block, found))
     report.sections.clear()
-    report.user_properties.append(("convolutions", [[block(m), str(m.case)] for m in found]))
+    report.user_properties.append(("convolutions", [[block(m), str(m.source)] for m in found]))
 
 
 class Reporter:
@@ -49,7 +50,7 @@ class Reporter:
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
         """Name the case at which a worker's process died."""
         if line := last_case(self.folder, report.node.gateway.id):
-            session, case = self.session, parse(line)
+            session, case = self.session, cases_of(parse_source(line))[-1]
             headline = "the process died after this case, which alone does not end it"
             if dies(lambda: session.against_oracle(case)):
                 headline = "the process died in this call"
@@ -100,7 +101,7 @@ class Reporter:
         self.failing |= shown
         lines = [*dict.fromkeys(self.failing.values())]
         for line in lines:
-            write(replay(self.session.engine.spec, line), red=True)
+            write(replay(self.session.engine.spec, parse_source(line)), red=True)
         self._write_claims(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
         self._write_files(lines)
 

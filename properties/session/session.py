@@ -6,21 +6,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from ..cases.case import DTYPES, Case, Operand
 from ..cases.operation import OPS
+from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.compare import compare, reference_ratios
 from ..comparison.deviations import is_excused
 from ..comparison.engine import Engine
 from ..comparison.loading import by_definition
 from ..comparison.mismatch import Mismatch, Status, Verdict
-from ..shrinking import smallest
+from ..comparison.sequence import compare_sequence
+from ..shrinking import smallest, smallest_sequence
 from .claims import never_covered
 from .crashlog import CrashLog
 from .options import Options
 from .statistics import Statistics
 
-Predicate = Callable[[Case, "Session"], Verdict | None]
+Source = Case | CaseSequence
+Predicate = Callable[[Any, "Session"], Verdict | None]  # of a case or a sequence
 
 
 @dataclass
@@ -47,12 +51,14 @@ class Session:
 
         return by_definition(engine)
 
-    def draws(self, case: Case) -> bool:
-        """Whether the ops and dtypes that are asked for leave `case` in."""
-        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
-        return case.op in self.options.ops and all(v.dtype in self.options.dtypes for v in arrays)
+    def draws(self, source: Source) -> bool:
+        """Whether the ops and dtypes that are asked for leave `source` in."""
+        cases = cases_of(source)
+        arrays = [v for c in cases for v in c.operands.values() if isinstance(v, Operand)]
+        ops, dtypes = self.options.ops, self.options.dtypes
+        return all(c.op in ops for c in cases) and all(v.dtype in dtypes for v in arrays)
 
-    def check(self, predicate: Predicate, case: Case) -> Verdict | None:
+    def check(self, predicate: Predicate, case: Source) -> Verdict | None:
         """Put `predicate` to the test on `case`, and count it."""
         start = time.perf_counter()
         try:
@@ -64,7 +70,7 @@ class Session:
             self.statistics.add(case, verdict, time.perf_counter() - start)
         return verdict
 
-    def _tried(self, predicate: Predicate, case: Case) -> Verdict | None:
+    def _tried(self, predicate: Predicate, case: Source) -> Verdict | None:
         if self.crashlog:
             self.crashlog.at(case)
         return predicate(case, self)
@@ -73,7 +79,7 @@ class Session:
         """The simplest failure of the same kind that `mismatch` leads to."""
         found = mismatch
 
-        def fails(case: Case) -> bool:
+        def fails(case: Source) -> bool:
             nonlocal found
             if not self.draws(case):
                 return False
@@ -85,7 +91,8 @@ class Session:
                     return True
             return False
 
-        smallest(mismatch.case, fails)
+        simplify = smallest_sequence if mismatch.sequence else smallest
+        simplify(mismatch.source, fails)  # type: ignore[operator]
         return found
 
     def keep(self, mismatch: Mismatch) -> None:
@@ -104,6 +111,18 @@ class Session:
         if any(verdict.ratios.values()) and self.statistics.samples():
             self.statistics.add_torch(case.op, reference_ratios(case, self.oracle))
         return verdict
+
+    def in_order(self, sequence: CaseSequence) -> Verdict:
+        """Compare the engine with torch on calls in a row, in one process."""
+        try:
+            verdicts = compare_sequence(sequence, self.engine, self.oracle)
+        except Mismatch as mismatch:
+            if not self.engine.strict or not is_excused(mismatch):
+                raise
+            return Verdict(Status.DEVIATES)
+        if any(verdict.status is Status.AGREED for verdict in verdicts):
+            return Verdict(Status.AGREED)
+        return verdicts[0]
 
     def against_definition(self, case: Case) -> Verdict:
         """Compare the engine with our engine's readable definition."""
