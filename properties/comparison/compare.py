@@ -28,6 +28,7 @@ from .mismatch import (
     DtypeMismatch,
     EngineCrash,
     EngineHang,
+    GlobalStateChanged,
     GradientMismatch,
     MarginalGradientMismatch,
     MarginalValueMismatch,
@@ -247,6 +248,8 @@ def _check_conduct(case: Case, engine: Engine, got: Outcome) -> None:
         raise ArgumentModified(case, engine, f"wrote to its argument {', '.join(got.modified)}")
     if got.shared:
         raise MemoryShared(case, engine, f"returned memory of its argument {', '.join(got.shared)}")
+    if got.changed:
+        raise GlobalStateChanged(case, engine, f"left {', '.join(got.changed)} changed")
 
 
 def _is_a(error: Exception, kind: type[Exception]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
 from .outcome import Operands, Outcome, Results, is_array
+from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
 
 SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
@@ -116,21 +117,27 @@ class Engine:
         calls would show is not looked for.
         """
         given = {**operands, "grad_output": grad_output}
-        before = conduct.memory(given)
-        try:
-            with self._timer.running(self._time(case, operands)):
-                run = self.prepared(case, operands).results
-                first = run(operands, grad_output)
-                shared = conduct.shared(given, first)
-                comparable = repeat and all(map(is_array, first.values()))
-                unstable = conduct.unstable(run, operands, grad_output, first) if comparable else ""
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
-            return Outcome(error=error, modified=conduct.modified(given, before))
-        except Overdue:
-            self._patience = 0.1
-            return Outcome(hung=True)
-        modified = conduct.modified(given, before)
-        return Outcome(first, modified=modified, shared=shared, unstable=unstable)
+        before, process = conduct.memory(given), surroundings() if repeat else []
+        shared: tuple[str, ...] = ()
+        unstable = ""
+
+        def observed() -> Results:
+            nonlocal shared, unstable
+            run = self.prepared(case, operands).results
+            first = run(operands, grad_output)
+            shared = conduct.shared(given, first)
+            if repeat and all(map(is_array, first.values())):
+                unstable = conduct.unstable(run, operands, grad_output, first)
+            return first
+
+        outcome = self.attempt(case, operands, observed)
+        return replace(
+            outcome,
+            modified=() if outcome.hung else conduct.modified(given, before),
+            shared=shared,
+            unstable=unstable,
+            changed=changed(process) if repeat else (),
+        )
 
     def _time(self, case: Case, operands: Operands) -> float:
         """The seconds that a call may take."""

@@ -93,6 +93,10 @@ class MemoryShared(Mismatch):
     """A result shares memory with an argument."""
 
 
+class GlobalStateChanged(Mismatch):
+    """The call left the state of the process changed, such as NumPy's error state."""
+
+
 class NotRepeatable(Mismatch):
     """A later call gave another result, or changed an earlier one: state is kept."""
 
