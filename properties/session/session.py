@@ -91,8 +91,10 @@ class Session:
                     return True
             return False
 
-        simplify = smallest_sequence if mismatch.sequence else smallest
-        simplify(mismatch.source, fails)  # type: ignore[operator]
+        if mismatch.sequence is not None:
+            smallest_sequence(mismatch.sequence, fails)
+        else:
+            smallest(mismatch.case, fails)
         return found
 
     def keep(self, mismatch: Mismatch) -> None:
