@@ -149,17 +149,17 @@ GALLERY.append(
 class _Saved(engine.Conv1d):
     """`backward` works on the input of the last call, whatever it is given."""
 
-    _input: Any = None
+    _last: Any = None
 
     def forward(self, input: Any) -> Any:
-        self._input = input
+        self._last = input
         return super().forward(input)
 
     __call__ = forward
 
     def backward(self, input: Any, grad_output: Any) -> Any:
-        same = self._input is not None and self._input.shape == input.shape
-        return super().backward(self._input if same else input, grad_output)
+        same = self._last is not None and self._last.shape == input.shape
+        return super().backward(self._last if same else input, grad_output)
 
 
 GALLERY.append(
