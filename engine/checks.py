@@ -19,7 +19,7 @@ from .errors import (
 )
 from .geometry import Array, Pairs, Sizes
 
-INT64_MAX = 2**63 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # Sizes are kept where neither NumPy's strides nor their products with an item's size can overflow.
 LARGEST = 2**47
 
@@ -70,7 +70,7 @@ class Checker:
                     self.function, argument, f"expected an integer, got {value!r}"
                 )
             value = int(value)
-        if not -INT64_MAX - 1 <= value <= INT64_MAX:
+        if not INT64_MIN <= value <= INT64_MAX:
             raise ArgumentOverflowError(
                 self.function, argument, f"expected a 64-bit integer, got {value}"
             )
@@ -144,17 +144,14 @@ class Checker:
     def kernels(self, value: object, dtype: np.dtype[Any] | None = None) -> Array:
         """The weight: one axis more than a sample, and of the first array's dtype."""
         weight = self.array("weight", value)
-        self.kernel_axes(Operand("weight", weight.shape))
+        self.kernel_axes("weight", weight.shape)
         if dtype is not None:
             self.same_dtype("weight", weight, dtype)
         return weight
 
-    def kernel_axes(self, weight: Operand) -> None:
-        if len(weight.shape) != self.axes + 2:
-            self.reject(
-                weight.name,
-                f"expected {self.axes + 2} axes, got {len(weight.shape)}: shape {weight.shape}",
-            )
+    def kernel_axes(self, argument: str, shape: Sizes) -> None:
+        if len(shape) != self.axes + 2:
+            self.reject(argument, f"expected {self.axes + 2} axes, got {len(shape)}: shape {shape}")
 
     def kernel_shape(self, weight: Operand, groups: int) -> None:
         """Kernels with taps, as many in each group."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from .cases.case import DTYPES, Case, Operand
 from .cases.operation import OPS, Op, per_axis
+from .cases.sequence import CaseSequence
 
 _FUNCTIONS = {"Conv": "conv", "ConvTranspose": "conv_transpose"}
 PER_AXIS = ("stride", "padding", "dilation", "output_padding")
@@ -31,6 +32,32 @@ def smallest(case: Case, fails: Callable[[Case], bool]) -> Case:
                     case, moving = simpler, True
                     break
     return case
+
+
+def smallest_sequence(
+    sequence: CaseSequence, fails: Callable[[CaseSequence], bool]
+) -> CaseSequence:
+    """Fewer calls first, then simpler ones: all of them together, or each alone."""
+    seen = {str(sequence)}
+    moving = True
+    while moving:
+        moving = False
+        for cases in _shorter_or_simpler(sequence.cases):
+            simpler = CaseSequence(cases)
+            if str(simpler) not in seen:
+                seen.add(str(simpler))
+                if fails(simpler):
+                    sequence, moving = simpler, True
+                    break
+    return sequence
+
+
+def _shorter_or_simpler(cases: tuple[Case, ...]) -> Iterator[tuple[Case, ...]]:
+    if len(cases) > 2:
+        yield from (cases[:i] + cases[i + 1 :] for i in range(len(cases)))
+    yield from zip(*map(moves, cases), strict=False)
+    for i, case in enumerate(cases):
+        yield from ((*cases[:i], simpler, *cases[i + 1 :]) for simpler in moves(case))
 
 
 def moves(case: Case) -> Iterator[Case]:

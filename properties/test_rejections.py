@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine import errors, seed
+from engine import errors, original
 from properties.torch_cases import engine_names, outcome
 
 NAMES = engine_names(engine)
-TYPES = {**vars(errors), **vars(seed)}
+TYPES = {**vars(errors), **vars(original)}
 LINES = Path(__file__).with_name("rejections.txt").read_text(encoding="utf-8").splitlines()
 ROWS = [[part.strip() for part in line.split(" | ")] for line in LINES]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 import engine
+from oracle import native_kernels
 from properties.torch_cases import Row, alike, engine_names, outcome, rows, torch_names
 
 ENGINE = engine_names(engine)
@@ -17,11 +17,8 @@ TORCH = torch_names()
 @pytest.fixture(autouse=True, scope="module")
 def native() -> Iterator[None]:
     """torch's own kernels: one set of rules, and none that crashes."""
-    before = torch._C._get_mkldnn_enabled(), torch.backends.nnpack.set_flags(False)
-    torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(before[0])
-    torch.backends.nnpack.set_flags(*before[1])
+    with native_kernels():
+        yield
 
 
 def table(*verdicts: str) -> pytest.MarkDecorator:

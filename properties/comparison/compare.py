@@ -28,6 +28,7 @@ from .mismatch import (
     DtypeMismatch,
     EngineCrash,
     EngineHang,
+    GlobalStateChanged,
     GradientMismatch,
     MarginalGradientMismatch,
     MarginalValueMismatch,
@@ -102,6 +103,10 @@ class Comparison:
     def verdict(self, engine: Engine, *, repeat: bool = True) -> Verdict:
         """Call `engine` and compare; without `repeat` it is called only once."""
         got = engine.observed_call(self.case, self.operands, self.grad_output, repeat=repeat)
+        return self.verdict_on(engine, got)
+
+    def verdict_on(self, engine: Engine, got: Outcome) -> Verdict:
+        """Compare what `engine` did."""
         if got.not_claimed and not engine.strict:
             return Verdict(Status.NOT_CLAIMED)
         _check_conduct(self.case, engine, got)
@@ -253,6 +258,8 @@ def _check_conduct(case: Case, engine: Engine, got: Outcome) -> None:
         raise ArgumentModified(case, engine, f"wrote to its argument {', '.join(got.modified)}")
     if got.shared:
         raise MemoryShared(case, engine, f"returned memory of its argument {', '.join(got.shared)}")
+    if got.changed:
+        raise GlobalStateChanged(case, engine, f"left {', '.join(got.changed)} changed")
 
 
 def _is_a(error: BaseException, kind: type[BaseException]) -> bool:

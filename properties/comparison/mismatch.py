@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from .engine import Engine
 
 
@@ -37,11 +38,17 @@ class Mismatch(AssertionError):
         self, case: Case, engine: Engine, headline: str, *details: tuple[str, str]
     ) -> None:
         self.case = case
+        self.sequence: CaseSequence | None = None  # with which alone the case fails
         self.engine = engine.spec
         self.headline = headline
         self.details = details
         self.recent: tuple[str, ...] = ()  # the lines of what the process judged until then
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
+
+    @property
+    def source(self) -> Case | CaseSequence:
+        """What to run in order to see the failure again."""
+        return self.sequence or self.case
 
     def __reduce__(self) -> tuple[Any, ...]:
         """To be sent from process to process: `args` are not what `__init__` takes."""
@@ -96,6 +103,10 @@ class ArgumentModified(Mismatch):
 
 class MemoryShared(Mismatch):
     """A result shares memory with an argument."""
+
+
+class GlobalStateChanged(Mismatch):
+    """The call left the state of the process changed, such as NumPy's error state."""
 
 
 class NotRepeatable(Mismatch):

@@ -23,6 +23,7 @@ class Outcome:
     modified: tuple[str, ...] = ()  # operands that the call wrote to
     shared: tuple[str, ...] = ()  # operands whose memory a result shares
     unstable: str = ""  # how a repeated call differed
+    changed: tuple[str, ...] = ()  # parts of the process's state that the call left changed
 
     @property
     def not_claimed(self) -> bool:

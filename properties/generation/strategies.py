@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from ..cases.case import DTYPES, Case
 from ..cases.operation import OPS
+from ..cases.sequence import CaseSequence
 from .invalid import spoil
+from .sequences import build_sequence
 from .valid import build, weighted
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -53,6 +55,19 @@ def invalid_cases(
         return spoil(choose, build(choose, ops, menu))
 
     return invalid_cases()
+
+
+def sequences(
+    ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
+) -> st.SearchStrategy[CaseSequence]:
+    """Cases that run in order, each a variation of the first."""
+    menu = weighted(dtypes)
+
+    @st.composite
+    def sequences(draw: Draw) -> CaseSequence:
+        return build_sequence(choosing(draw), ops, menu, dtypes)
+
+    return sequences()
 
 
 def rounded_cases(

@@ -14,11 +14,14 @@ import struct
 from pathlib import Path
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch
 from .report import block
 
+FOUND = "found"  # the name of the file for failures
 CALL = struct.Struct("dd")  # when the present call must have returned, and the seconds it has
-NEWER = CALL.size  # the byte that says which half of the ring is written to
+BEAT = struct.Struct("I")  # the number of cases, modulo 2**32
+NEWER = CALL.size + BEAT.size  # the byte that says which half of the ring is written to
 RING = NEWER + 1
 HALF = 1 << 15  # some 400 cases
 SIZE = RING + 2 * HALF
@@ -37,7 +40,7 @@ class CrashLog:
 
     def __init__(self, found: Path | None = None, memory: Path | None = None) -> None:
         self.found = found
-        self._half = self._at = 0
+        self._half = self._at = self._cases = 0
         if memory is None:
             self._memory = mmap.mmap(-1, SIZE)
             return
@@ -48,9 +51,11 @@ class CrashLog:
     def close(self) -> None:
         self._memory.close()
 
-    def at(self, case: Case) -> None:
-        """Note the case that the engine is about to see."""
-        line = f"{case}\n\0".encode()
+    def at(self, source: Case | CaseSequence) -> None:
+        """Note the case, or sequence, that the engine is about to see."""
+        self._cases = (self._cases + 1) % (1 << 32)
+        BEAT.pack_into(self._memory, CALL.size, self._cases)
+        line = f"{source}\n\0".encode()
         if self._at + len(line) > HALF:
             self._half, self._at = 1 - self._half, 0
         start = RING + self._half * HALF + self._at
@@ -70,6 +75,11 @@ class CrashLog:
         return deadline, seconds
 
     @property
+    def beat(self) -> int:
+        """A number that is another one after each case."""
+        return int(BEAT.unpack_from(self._memory, CALL.size)[0])
+
+    @property
     def recent(self) -> list[str]:
         """The lines of the last cases, the latest at the end."""
         return lines(self._memory[:])
@@ -80,7 +90,7 @@ class CrashLog:
             return
         kind = f"{type(mismatch).__name__} {os.getpid()} {mismatch.case.op}"
         with self.found.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([kind, block(mismatch), str(mismatch.case)]) + "\n")
+            file.write(json.dumps([kind, block(mismatch), str(mismatch.source)]) + "\n")
 
 
 def lines(memory: bytes) -> list[str]:

@@ -13,7 +13,9 @@ from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
+from .confirmation import confirmed, settled
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
@@ -37,6 +39,7 @@ class Property:
     takes_lines: bool = False  # of --case
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
+    takes: type = Case  # what it is about
 
 
 def for_all(
@@ -47,8 +50,9 @@ def for_all(
     lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
+    takes: type = Case,
 ) -> Callable[[Predicate], Any]:
-    """Make a test of a predicate about one case.
+    """Make a test of a predicate about one case (or whatever it `takes`).
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
@@ -62,7 +66,7 @@ def for_all(
             _search(predicate, strategy, shard, session, observe, LIGHTLY if lightly else 1)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
-        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
+        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus, takes=takes))
 
     return decorate
 
@@ -91,7 +95,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
-                    raise session.smallest(predicate, mismatch) from None
+                    raise settled(session, predicate, mismatch) from None
                 session.statistics.complete(enumeration.__name__, case, verdict)
 
         return _as_test(Property(predicate, explore, shards))
@@ -115,7 +119,7 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
                     kind = (type(mismatch).__name__, case.op)
                     if kind not in found:
                         session.keep(mismatch)
-                        found[kind] = session.smallest(predicate, mismatch)
+                        found[kind] = settled(session, predicate, mismatch)
                         session.keep(found[kind])
                 if time.monotonic() > until:
                     break
@@ -130,11 +134,16 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
 def _as_test(made: Property) -> Any:
     predicate = made.predicate
 
-    def test(source: int | Case, session: Session) -> None:
+    def test(source: int | Case | CaseSequence, session: Session) -> None:
         session.asked = True
-        if not isinstance(source, Case):
+        if isinstance(source, int):
             made.explore(source, session)
-        elif session.check(predicate, source) is None:
+            return
+        try:
+            verdict = session.check(predicate, source)
+        except Mismatch as mismatch:
+            raise confirmed(session, predicate, mismatch) from None
+        if verdict is None:
             pytest.skip("says nothing about this case")
 
     test.__doc__ = predicate.__doc__
@@ -168,5 +177,5 @@ def _search(
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
-        smallest = [session.smallest(predicate, m) for m in found]
+        smallest = [settled(session, predicate, m) for m in found]
         raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest) from None

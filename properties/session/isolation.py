@@ -11,27 +11,34 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import os
+import pickle
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from ..cases.case import Case
-from ..cases.line import parse
-from ..comparison.engine import IMPATIENCE, PATIENCE, Engine
-from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch, Verdict
+import numpy as np
+
+from ..cases.data import arrays
+from ..cases.line import parse, parse_source
+from ..cases.sequence import CaseSequence, cases_of
+from ..comparison.engine import IMPATIENCE, Engine
+from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from .crashlog import CrashLog
+from .session import Predicate, Result, Session, Source
 
 CAN_FORK = hasattr(os, "fork")
 GRACE = 0.5  # seconds after a deadline in which the timer inside the process may do its part
 SILENCE = 300.0  # seconds in which a child that is in no call of the engine must answer
+LOST = 30.0  # seconds that calls which hang may cost one test
 TICK = 0.05
+TINY = "conv1d((1, 1, 2), (1, 1, 1))"
 PR_SET_PDEATHSIG = 1
 
 Serve = Callable[["Channel"], None]
@@ -49,17 +56,19 @@ class Death:
     def kind(self) -> type[Mismatch]:
         return EngineHang if self.hung else EngineCrash
 
-    def mismatch(self, engine: Engine) -> Mismatch:
-        """The failure of the last case; without one there is a `LookupError`."""
+    def mismatch(self, engine: Engine) -> Mismatch | None:
+        """The failure of what was judged last, if anything was."""
         if not self.recent:
-            raise LookupError("the process was at no case")
-        found = self.kind(parse(self.recent[-1]), engine, self.how)
+            return None
+        source = parse_source(self.recent[-1])
+        found = self.kind(cases_of(source)[-1], engine, self.how)
+        found.sequence = source if isinstance(source, CaseSequence) else None
         found.recent = self.recent
         return found
 
 
 class Channel:
-    """A child's end of its pipe; a copy of the child that an engine makes does not get to use it."""
+    """A child's end of its pipe; a copy of the child that an engine made does not use it."""
 
     def __init__(self, connection: Connection, crashlog: CrashLog) -> None:
         self.connection, self.crashlog = connection, crashlog
@@ -104,7 +113,7 @@ class Child:
 
     def receive(self) -> Any:
         """The child's next message, or its `Death`."""
-        silent = time.monotonic() + SILENCE
+        beat, changed = self.crashlog.beat, time.monotonic()
         while True:
             try:
                 if self._connection.poll(TICK):
@@ -114,12 +123,14 @@ class Child:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 return self._last_words(status)
+            if beat != self.crashlog.beat:
+                beat, changed = self.crashlog.beat, time.monotonic()
             deadline, seconds = self.crashlog.call
-            now = time.monotonic()
-            if (deadline and now > deadline + GRACE) or now > silent:
-                limit = seconds if deadline else SILENCE
+            late = deadline and time.monotonic() > deadline + GRACE
+            if late or time.monotonic() > changed + SILENCE:
                 self.end()
-                return Death(f"did not return within {limit:g} s", True, self._recent())
+                limit = f"within {seconds if late else SILENCE:g} s"
+                return Death(f"did not return {limit}", True, tuple(self.crashlog.recent))
 
     def end(self) -> None:
         """End the child and all that it started."""
@@ -136,22 +147,29 @@ class Child:
         return self._death(status)
 
     def _status(self) -> int:
+        """The wait status; a child that lives on behind a closed pipe is given a second."""
+        patience = time.monotonic() + 1
         with suppress(ChildProcessError):
+            while time.monotonic() < patience:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    return status
+                time.sleep(0.001)
+            os.kill(self.pid, signal.SIGKILL)
             return os.waitpid(self.pid, 0)[1]
         return 0
 
     def _death(self, status: int) -> Death:
         self.end()
-        return Death(ending(status), False, self._recent())
-
-    def _recent(self) -> tuple[str, ...]:
-        return tuple(self.crashlog.recent)
+        return Death(ending(status), False, tuple(self.crashlog.recent))
 
 
 def ending(status: int) -> str:
     """What a wait status says, for a headline."""
     if os.WIFSIGNALED(status):
-        return f"the process was killed by {signal.Signals(os.WTERMSIG(status)).name} in this call"
+        number = os.WTERMSIG(status)
+        known = {member.value: member.name for member in signal.Signals}
+        return f"the process was killed by {known.get(number, number)} in this call"
     return f"the process ended with exit code {os.waitstatus_to_exitcode(status)} in this call"
 
 
@@ -174,3 +192,110 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def settle_in(session: Session, channel: Channel) -> None:
+    """Make `session` that of a child: what the engine does shows in its part of the crash log."""
+    session.crashlog, session.alone, session.elsewhere = channel.crashlog, None, None
+    session.engine.isolated = True
+    session.engine.timer.note = channel.crashlog.until
+
+
+class Judge:
+    """A child that judges case after case, and is replaced when it dies."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._child: Child | None = None
+        self._predicate: Predicate | None = None
+
+    def __call__(self, predicate: Predicate, source: Source) -> Result:
+        if self._child is None or predicate is not self._predicate:
+            self.close()
+            self._predicate, self._child = predicate, self._forked(predicate)
+        self._child.send(source)
+        result = self._child.receive()
+        if isinstance(result, Death):
+            self.close()
+            result = result.mismatch(self._session.engine)
+        if isinstance(result, EngineHang):
+            self._session.engine.patience = IMPATIENCE  # of the children to come
+        return result  # type: ignore[no-any-return]
+
+    def _forked(self, predicate: Predicate) -> Child:
+        crashlog, session = CrashLog(self._session.found), self._session
+
+        def serve(channel: Channel) -> None:
+            settle_in(session, channel)
+            while True:
+                channel.send(_result(session, predicate, channel.receive()))
+
+        return Child(serve, crashlog)
+
+    def close(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child.crashlog.close()
+            self._child = None
+
+
+class CarefulJudge(Judge):
+    """One for a search among cases that end their process: no failure is judged twice.
+
+    When calls that hang have cost `LOST` seconds, it says nothing about new cases any more.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._known: dict[str, Mismatch] = {}
+        self._lost = 0.0
+
+    def __call__(self, predicate: Predicate, source: Source) -> Result:
+        if known := self._known.get(str(source)):
+            return known
+        if self._lost > LOST:
+            return None
+        start = time.monotonic()
+        result = super().__call__(predicate, source)
+        if isinstance(result, Mismatch):
+            self._known[str(source)] = result
+        if isinstance(result, EngineHang):
+            self._lost += time.monotonic() - start
+        return result
+
+
+class Isolation:
+    """The fork server: it judges one case, or sequence, in a process that has judged no other."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._warm = False
+
+    def __call__(self, predicate: Predicate, source: Source) -> Result:
+        self.warm_up()
+        judge = Judge(self._session)
+        try:
+            return judge(predicate, source)
+        finally:
+            judge.close()
+
+    def warm_up(self) -> None:
+        """Load torch here, once, for all children: its first call costs 0.3 s."""
+        if not self._warm:
+            self._warm = True
+            with suppress(ImportError):
+                self._session.oracle.call(
+                    parse(TINY), arrays(parse(TINY)).operands, np.ones((1, 1, 2))
+                )
+
+
+def _result(session: Session, predicate: Predicate, source: Source) -> Result:
+    """What `predicate` returns or raises, fit to be sent."""
+    try:
+        return session.judged(predicate, source)
+    except BaseException as error:  # noqa: BLE001 - it is raised again where it is received
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # noqa: BLE001 - whatever a foreign class makes of it
+            return RuntimeError(repr(error))
+        return error

@@ -37,6 +37,7 @@ from properties.cases.operation import OPS, work
 from properties.comparison.compare import Comparison
 from properties.comparison.deviations import is_excused
 from properties.comparison.engine import Engine
+from properties.comparison.loading import by_definition
 from properties.comparison.mismatch import EngineHang, Mismatch
 from properties.comparison.watchdog import Overdue, Timer
 from properties.generation import sampling
@@ -54,7 +55,14 @@ ROOM = 4 << 30  # bytes that a mutant may allocate
 
 TESTS = tuple(
     Path(properties.__file__).with_name(f"test_{name}.py")
-    for name in ("rejections", "torch_cases", "layers", "seed_classes", "engine_contract")
+    for name in (
+        "rejections",
+        "torch_cases",
+        "layers",
+        "original",
+        "engine_contract",
+        "engine_documentation",
+    )
 )
 # Those that ask another process, those of the tables alone, and what cases of layers judge as well.
 ELSEWHERE = {
@@ -99,10 +107,15 @@ Check = CaseCheck | TestCheck
 class MutatedEngine:
     """One copy of the engine, as a engine and as what the tests import."""
 
-    def __init__(self, modules: Modules) -> None:
-        self.modules = modules
-        self.engine = Engine("engine", modules["__init__"], strict=True)
+    def __init__(self, modules: Modules, defined: bool = False) -> None:
+        self.modules, self.defined = modules, defined
+        self.engine = self._engine()
         self._tests: dict[Path, list[tuple[str, Callable[[], None]]]] = {}
+
+    def _engine(self) -> Engine:
+        """The copy, or what it computes by its definition."""
+        package = self.modules["__init__"]
+        return by_definition(package) if self.defined else Engine("engine", package, strict=True)
 
     def tests(self, path: Path) -> list[tuple[str, Callable[[], None]]]:
         if path not in self._tests:
@@ -120,7 +133,7 @@ class MutatedEngine:
         """What `check` finds wrong, if anything; a busy machine stalls once, a loop again."""
         found = self._tried(check)
         if found.startswith((Overdue.__name__, EngineHang.__name__)):
-            self.engine = Engine("engine", self.modules["__init__"], strict=True)
+            self.engine = self._engine()
             return self._tried(check)
         return found
 
@@ -216,9 +229,10 @@ class Gate:
             self.costs: dict[int, float] = {}
             self.runs = {}
             for name in ("definition", "im2col"):
-                self.copies.right["compute"].algorithm = self.copies.right[name]  # type: ignore[attr-defined]
                 self.found_wrong: list[str] = []
-                self.runs[name] = self._lines(right)
+                with installed(self.copies.right):
+                    mutated = MutatedEngine(self.copies.right, defined=name == "definition")
+                self.runs[name] = self._lines(mutated)
 
     def _lines(self, right: MutatedEngine) -> dict[tuple[str, int], set[int]]:
         """The checks that run a line of a module, but for those that find the engine wrong."""
@@ -249,8 +263,8 @@ class Gate:
             modules = self.copies.of(mutant)
         except Exception as error:  # noqa: BLE001 - not even importable
             return f"{type(error).__name__} on import"
-        mutated = MutatedEngine(modules)
         with installed(modules):
+            mutated = MutatedEngine(modules, defined=mutant.module == "definition")
             for place, i in enumerate(order):
                 if i in may and (killer := mutated.killed_by(self.checks[i])):
                     order.insert(0, order.pop(place))

@@ -388,14 +388,8 @@ class Copies:
 
     def of(self, mutant: Mutant) -> dict[str, ModuleType]:
         """The modules of the engine with `mutant` in it."""
-        anew = self.depending(mutant.module)
-        if mutant.module == "definition":
-            anew |= self.depending("compute")
         code = {mutant.module: self.sources[mutant.module].mutated(mutant)}
-        modules = self.loaded(anew, code)
-        if mutant.module == "definition":
-            modules["compute"].algorithm = modules["definition"]  # type: ignore[attr-defined]
-        return modules
+        return self.loaded(self.depending(mutant.module), code)
 
     def loaded(self, anew: set[str], code: dict[str, CodeType]) -> dict[str, ModuleType]:
         """Modules that were executed `anew`, beside those that are shared; all by their names."""
