@@ -54,7 +54,8 @@ class Timer:
         real = seconds * REAL
         if self.note:
             self.note(time.monotonic() + real, real)
-        _ALARM.limits = {"SIGPROF": f"{seconds:g} s of processor time", "SIGALRM": f"{real:g} s"}
+        busy = f"{round(seconds, 2):g} s of processor time"
+        _ALARM.limits = {"SIGPROF": busy, "SIGALRM": f"{round(real, 2):g} s"}
         _ALARM.set(ITIMER_PROF=seconds, ITIMER_REAL=real)
 
     def stop(self) -> None:

@@ -37,7 +37,7 @@ def settled(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch
 
 def confirmed(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch:
     """`found` as it shows alone, or with the shortest sequence of calls after which it shows."""
-    if session.alone is None:
+    if session.alone is None or len(found.recent) == 1:  # this process has judged nothing else
         return found
     alone = session.alone(predicate, found.source)
     if isinstance(alone, Mismatch):

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from ..comparison.engine import IMPATIENCE
 from .confirmation import after_others
 from .crashlog import CrashLog
-from .isolation import CAN_FORK, CarefulJudge, Channel, Child, Death, Isolation, settle_in
+from .isolation import CAN_FORK, Channel, Child, Death, Isolation, Judge, Sparing, here, settle_in
 from .reporter import show
 from .session import Predicate, Result, Session, Source, in_order
 from .statistics import Statistics
@@ -66,15 +67,22 @@ class IsolatedRun:
         """What a child says of `item`, or that it died."""
         try:
             reports = self._asked(item, nextitem, careful=False)
-            if isinstance(reports, Death) and predicate_of(item):
-                self._isolation.warm_up()
-                death, reports = reports, self._asked(item, nextitem, careful=True)
-                if isinstance(reports, Death) or not any(r.failed for r in reports):
-                    reports = death
+            return self._again(item, nextitem, reports) if isinstance(reports, Death) else reports
         except BaseException:  # a person's Ctrl-C
             self._end()
             raise
-        return [self._of_death(item, reports)] if isinstance(reports, Death) else reports
+
+    def _again(self, item: pytest.Item, nextitem: pytest.Item | None, death: Death) -> Reports:
+        """What a careful child says of a test at which one died; its death, if that passes."""
+        again: Reports | Death = death
+        if predicate_of(item) and not death.alone:
+            self._isolation.warm_up()
+            again = self._asked(item, nextitem, careful=True)
+        if death.hung:
+            self._session.engine.patience = IMPATIENCE  # of the children to come
+        if isinstance(again, Death) or not any(report.failed for report in again):
+            return [self._of_death(item, death)]
+        return again
 
     def _asked(
         self, item: pytest.Item, nextitem: pytest.Item | None, *, careful: bool
@@ -112,7 +120,7 @@ class IsolatedRun:
         report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
         found = death.mismatch(self._session.engine) if predicate_of(item) else None
         if found:
-            show(report, [after_others(self._isolation, found)])
+            show(report, [found if death.alone else after_others(self._isolation, found)])
         return report
 
     def _serve(self, channel: Channel) -> None:
@@ -137,8 +145,8 @@ class IsolatedRun:
         session = self._session
         session.statistics = Statistics(rounded=session.statistics.rounded)
         session.alone = Isolation(session) if careful else _Remote(channel)
-        judge = CarefulJudge(session)
-        session.elsewhere = judge if careful else None
+        judge = Judge(session)
+        session.elsewhere = Sparing(judge if careful else here(session))
         self._collected = []
         try:
             item.ihook.pytest_runtest_protocol(item=item, nextitem=nextitem)

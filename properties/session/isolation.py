@@ -28,15 +28,15 @@ import numpy as np
 from ..cases.data import arrays
 from ..cases.line import parse, parse_source
 from ..cases.sequence import CaseSequence, cases_of
-from ..comparison.engine import IMPATIENCE, Engine
+from ..comparison.engine import IMPATIENCE, PATIENCE, Engine
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from .crashlog import CrashLog
-from .session import Predicate, Result, Session, Source
+from .session import Elsewhere, Predicate, Result, Session, Source
 
 CAN_FORK = hasattr(os, "fork")
 GRACE = 0.5  # seconds after a deadline in which the timer inside the process may do its part
 SILENCE = 300.0  # seconds in which a child that is in no call of the engine must answer
-LOST = 30.0  # seconds that calls which hang may cost one test
+LOST = 10.0  # seconds that calls which hang may cost one test
 TICK = 0.05
 TINY = "conv1d((1, 1, 2), (1, 1, 1))"
 PR_SET_PDEATHSIG = 1
@@ -65,6 +65,11 @@ class Death:
         found.sequence = source if isinstance(source, CaseSequence) else None
         found.recent = self.recent
         return found
+
+    @property
+    def alone(self) -> bool:
+        """Whether its last case was its only one."""
+        return len(self.recent) == 1
 
 
 class Channel:
@@ -129,7 +134,7 @@ class Child:
             late = deadline and time.monotonic() > deadline + GRACE
             if late or time.monotonic() > changed + SILENCE:
                 self.end()
-                limit = f"within {seconds if late else SILENCE:g} s"
+                limit = f"within {round(seconds if late else SILENCE, 2):g} s"
                 return Death(f"did not return {limit}", True, tuple(self.crashlog.recent))
 
     def end(self) -> None:
@@ -239,45 +244,65 @@ class Judge:
             self._child = None
 
 
-class CarefulJudge(Judge):
-    """One for a search among cases that end their process: no failure is judged twice.
+class Sparing:
+    """A judge that does not judge a call again that hung.
 
-    When calls that hang have cost `LOST` seconds, it says nothing about new cases any more.
+    When such calls have cost `LOST` seconds, it says nothing about others any more.
     """
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._known: dict[str, Mismatch] = {}
+    def __init__(self, judge: Elsewhere) -> None:
+        self._judge = judge
+        self._hung: dict[str, Mismatch] = {}
         self._lost = 0.0
 
     def __call__(self, predicate: Predicate, source: Source) -> Result:
-        if known := self._known.get(str(source)):
+        if self._hung and (known := self._hung.get(str(source))):
             return known
         if self._lost > LOST:
             return None
         start = time.monotonic()
-        result = super().__call__(predicate, source)
-        if isinstance(result, Mismatch):
-            self._known[str(source)] = result
+        result = self._judge(predicate, source)
         if isinstance(result, EngineHang):
+            self._hung[str(source)] = result
             self._lost += time.monotonic() - start
         return result
 
 
+def here(session: Session) -> Elsewhere:
+    """Judge in this process."""
+
+    def judge(predicate: Predicate, source: Source) -> Result:
+        try:
+            return predicate(source, session)
+        except EngineHang as mismatch:
+            mismatch.recent = session.recent
+            return mismatch
+
+    return judge
+
+
 class Isolation:
-    """The fork server: it judges one case, or sequence, in a process that has judged no other."""
+    """The fork server: it judges one case, or sequence, in a process that has judged no other.
+
+    The first hangs are waited for in full, the first failure and what it shrinks to.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._warm = False
+        self._waits = 2 if session.engine.patience == PATIENCE else 0
 
     def __call__(self, predicate: Predicate, source: Source) -> Result:
         self.warm_up()
-        judge = Judge(self._session)
+        judge, engine = Judge(self._session), self._session.engine
+        if self._waits:
+            engine.patience = PATIENCE
         try:
-            return judge(predicate, source)
+            result = judge(predicate, source)
         finally:
             judge.close()
+        self._waits -= isinstance(result, EngineHang) and self._waits > 0
+        return result
 
     def warm_up(self) -> None:
         """Load torch here, once, for all children: its first call costs 0.3 s."""

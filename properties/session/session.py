@@ -79,16 +79,21 @@ class Session:
         """What `predicate` says of `source`, not counted."""
         if self.crashlog:
             self.crashlog.at(source)
-        if self.elsewhere:
-            result = self.elsewhere(predicate, source)
-            if isinstance(result, BaseException):
-                raise result.with_traceback(None)
-            return result
         try:
-            return predicate(source, self)
+            result = (
+                self.elsewhere(predicate, source) if self.elsewhere else predicate(source, self)
+            )
         except Mismatch as mismatch:
-            mismatch.recent = tuple(self.crashlog.recent) if self.crashlog else ()
+            mismatch.recent = self.recent
             raise
+        if isinstance(result, BaseException):
+            raise result.with_traceback(None)
+        return result
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """The lines of what this process judged last."""
+        return tuple(self.crashlog.recent) if self.crashlog else ()
 
     @property
     def found(self) -> Path | None:
