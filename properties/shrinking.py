@@ -43,6 +43,7 @@ from .cases.edit import (
 )
 from .cases.line import RULE
 from .cases.operation import OPS, PER_AXIS, Op, per_axis, rank, transposed_size
+from .cases.sequence import CaseSequence
 
 LIMIT = 1000  # evaluations of one search; a ResNet layer takes about 100
 HEAVY = 16  # sizes above this are cut first
@@ -82,6 +83,32 @@ def smallest(case: Case, fails: Callable[[Case], bool], limit: int = LIMIT) -> C
         else:
             turn, idle = (turn + 1) % len(MOVES), idle + 1
     return case
+
+
+def smallest_sequence(
+    sequence: CaseSequence, fails: Callable[[CaseSequence], bool]
+) -> CaseSequence:
+    """Fewer calls first, then simpler ones: all of them together, or each alone."""
+    seen = {str(sequence)}
+    moving = True
+    while moving:
+        moving = False
+        for cases in _shorter_or_simpler(sequence.cases):
+            simpler = CaseSequence(cases)
+            if str(simpler) not in seen:
+                seen.add(str(simpler))
+                if fails(simpler):
+                    sequence, moving = simpler, True
+                    break
+    return sequence
+
+
+def _shorter_or_simpler(cases: tuple[Case, ...]) -> Iterator[tuple[Case, ...]]:
+    if len(cases) > 2:
+        yield from (cases[:i] + cases[i + 1 :] for i in range(len(cases)))
+    yield from zip(*map(moves, cases), strict=False)
+    for i, case in enumerate(cases):
+        yield from ((*cases[:i], simpler, *cases[i + 1 :]) for simpler in moves(case))
 
 
 def moves(case: Case) -> Iterator[Case]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .case import DTYPES, LAYOUTS, Case, Operand
 from .operation import OPS, Op
+from .sequence import CaseSequence
 
 RULE = re.compile(r"ones|ramp|(?:integers|reals|special|wrap):\d{1,18}")
 
@@ -20,6 +21,7 @@ class CaseError(ValueError):
     def __init__(self, line: str, column: int, message: str) -> None:
         super().__init__(f"column {column + 1}: {message}\n  {line}\n  {' ' * column}^")
         self.column = column
+        self.reason = message
 
 
 def parse(line: str, *, partial: bool = False) -> Case:
@@ -31,6 +33,29 @@ def parse(line: str, *, partial: bool = False) -> Case:
         The line is malformed or names something unknown; the message points at the column.
     """
     return _Parser(line, partial).case()
+
+
+def parse_source(text: str) -> Case | CaseSequence:
+    """The case that `text` names, or the sequence of cases if there are semicolons in it."""
+    starts = [0, *[at + 1 for at in _separators(text)]]
+    ends = [*_separators(text), len(text)]
+    cases = [_at(text, start, end) for start, end in zip(starts, ends, strict=True)]
+    return CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
+
+
+def _separators(text: str) -> list[int]:
+    """Where semicolons stand that are in no string: the quotes before them come in pairs."""
+    return [i for i, letter in enumerate(text) if letter == ";" and text[:i].count("'") % 2 == 0]
+
+
+def _at(text: str, start: int, end: int) -> Case:
+    """The case in a part of `text`; an error points at its column in the whole."""
+    part = text[start:end]
+    margin = start + len(part) - len(part.lstrip())
+    try:
+        return parse(part.strip())
+    except CaseError as error:
+        raise CaseError(text, margin + error.column, error.reason) from None
 
 
 class _Parser:

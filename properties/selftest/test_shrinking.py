@@ -251,7 +251,7 @@ def of_rank(name: str, *ranks: int) -> Wanted:
         ),
         (
             "conv1d((1, 1, 1), (1, 1, 1), bias=(), blame='bias')",
-            lambda c: of_rank("bias", 0)(c),
+            of_rank("bias", 0),
         ),
         (
             "conv1d((1, 1, 1), (1, 0, 1), blame='weight')",
@@ -271,7 +271,7 @@ def of_rank(name: str, *ranks: int) -> Wanted:
         ),
         (
             "fold((1, 1, 2), output_size=1, kernel_size=1, blame='input')",
-            lambda c: of_rank("input", 3)(c),
+            of_rank("input", 3),
         ),
         (
             "fold((1, 1, 1), output_size=1, kernel_size=(1, 2), blame='input')",

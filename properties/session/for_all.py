@@ -18,8 +18,10 @@ from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
 from ..cases.case import DTYPES, Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
+from .confirmation import confirmed, settled
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
@@ -27,8 +29,8 @@ SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean t
 LIGHTLY = 0.15  # of the profile's cases
 FEWEST = 10  # cases after a failure, in which one of another kind may show
 
-Strategy = Callable[..., st.SearchStrategy[Case]]
-Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
+Strategy = Callable[..., st.SearchStrategy[Any]]
+Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Any]]
 Observer = Callable[[Session, Case, Verdict], None]
 Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
@@ -44,6 +46,7 @@ class Property:
     takes_lines: bool = False  # of --case
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
+    takes: type = Case  # what it is about
 
 
 def for_all(
@@ -55,8 +58,9 @@ def for_all(
     lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
+    takes: type = Case,
 ) -> Callable[[Predicate], Any]:
-    """Make a test of a predicate about one case.
+    """Make a test of a predicate about one case (or whatever it `takes`).
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
@@ -72,7 +76,7 @@ def for_all(
             _search(predicate, strategy, plainly, shard, session, observe, part)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
-        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
+        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus, takes=takes))
 
     return decorate
 
@@ -126,7 +130,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
-                    raise session.smallest(predicate, mismatch) from None
+                    raise settled(session, predicate, mismatch) from None
                 session.statistics.complete(enumeration.__name__, case, verdict)
 
         return _as_test(Property(predicate, explore, shards))
@@ -150,7 +154,7 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
                     kind = (type(mismatch).__name__, case.op)
                     if kind not in found:
                         session.keep(mismatch)
-                        found[kind] = session.smallest(predicate, mismatch)
+                        found[kind] = settled(session, predicate, mismatch)
                         session.keep(found[kind])
                 if time.monotonic() > until:
                     break
@@ -165,11 +169,16 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
 def _as_test(made: Property) -> Any:
     predicate = made.predicate
 
-    def test(source: int | Case, session: Session) -> None:
+    def test(source: int | Case | CaseSequence, session: Session) -> None:
         session.asked = True
-        if not isinstance(source, Case):
+        if isinstance(source, int):
             made.explore(source, session)
-        elif session.check(predicate, source) is None:
+            return
+        try:
+            verdict = session.check(predicate, source)
+        except Mismatch as mismatch:
+            raise confirmed(session, predicate, mismatch) from None
+        if verdict is None:
             pytest.skip("says nothing about this case")
 
     test.__doc__ = predicate.__doc__
@@ -241,7 +250,7 @@ def _smallest(
     smallest: dict[type[Mismatch], Mismatch] = {}
     while kinds := found.keys() - smallest.keys():
         kind = min(kinds, key=lambda kind: kind.__name__)
-        smallest[kind] = session.smallest(watched, found[kind])
+        smallest[kind] = settled(session, watched, found[kind])
     return [*smallest.values()]
 
 
