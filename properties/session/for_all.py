@@ -31,7 +31,7 @@ FEWEST = 10  # cases after a failure, in which one of another kind may show
 
 Strategy = Callable[..., st.SearchStrategy[Any]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Any]]
-Observer = Callable[[Session, Case, Verdict], None]
+Observer = Callable[[Session, Case, Verdict, bool], None]  # last: drawn independently
 Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
 
@@ -106,12 +106,12 @@ def relation(
     return decorate
 
 
-def count_features(session: Session, case: Case, verdict: Verdict) -> None:
+def count_features(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
     """Observe what the cases drawn have in common."""
-    session.statistics.cover(case)
+    session.statistics.cover(case, independently=independently)
 
 
-def seek_the_bound(session: Session, case: Case, verdict: Verdict) -> None:
+def seek_the_bound(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
     """Observe how near rounding came to its bound, so that the search goes there."""
     if verdict.ratios:
         target(max(verdict.ratios.values()), label="error ÷ bound")
@@ -211,7 +211,7 @@ def _search(
     found: dict[type[Mismatch], Mismatch] = {}
     drawn: list[Case] = []
 
-    def holds(case: Case) -> None:
+    def observed(case: Case, independently: bool) -> None:
         drawn.append(case)
         try:
             verdict = session.check(predicate, case)
@@ -220,7 +220,10 @@ def _search(
                 raise
             return
         if observe and verdict is not None and verdict.status is Status.AGREED:
-            observe(session, case, verdict)
+            observe(session, case, verdict, independently)
+
+    def holds(case: Case) -> None:
+        observed(case, independently=False)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
     for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
@@ -228,7 +231,7 @@ def _search(
     more = min(examples, max(FEWEST, len(drawn))) if found else examples
     for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
         try:
-            holds(case)
+            observed(case, independently=True)
         except Mismatch as mismatch:
             found[type(mismatch)] = mismatch
     if smallest := _smallest(predicate, session, found):
