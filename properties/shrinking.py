@@ -24,6 +24,7 @@ every simpler case of a few elements, as a fault that needs certain data shows o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import partial
 from itertools import combinations_with_replacement, islice, permutations
@@ -51,7 +52,7 @@ SEEDS = 8  # of a data rule, tried from 0 on
 ENDS = 8  # of the input, tried after a step has changed
 FEW_STEPS = 8  # smaller values of one number, all tried
 ALONE = (4, 6, 8, 12, 16, 24, 32, 48, 64)  # of one size where all others are 1, tried at the end
-FEW = 60  # cases of the fewest elements, compared with at the end
+FEW = 40  # cases of the fewest elements, compared with at the end
 MANY = 1 << 12  # elements that a product of sizes may make of one size
 
 Move = Callable[[Case], Iterator[Case]]
@@ -118,8 +119,15 @@ def moves(case: Case) -> Iterator[Case]:
 
 
 def _downwards(move: Move, case: Case) -> Iterator[Case]:
+    """What a move leads to: there are shapes that no array has, and steps that lead up."""
     start = order(case)
-    return (simpler for simpler in move(case) if order(simpler) < start)
+    is_free = case.blame is None or move in (_blamed, _other_blame)
+    wrong = fault(case)
+    for simpler in move(case):
+        sizes = (n for array in _arrays(simpler).values() for n in array.shape)
+        is_possible = min(sizes, default=0) >= 0 and order(simpler) < start
+        if is_possible and (is_free or fault(simpler) == wrong):
+            yield simpler
 
 
 # ---- The order ----
@@ -157,8 +165,8 @@ def _steps_above(case: Case) -> list[int]:
     """How far each step is above its default, axis by axis; what is no integer says nothing."""
     op, found = OPS[case.op], []
     for name, value in case.arguments.items():
-        default = op.arguments[name]
-        if name in (*PER_AXIS, "groups") and type(default) is int and name != case.blame:
+        default = 1 if op.arguments[name] is None else op.arguments[name]
+        if name != case.blame and _is_numeric(op, name):
             try:
                 values = per_axis(value, 1 if name == "groups" else op.axes)
             except UNREADABLE:
@@ -169,7 +177,7 @@ def _steps_above(case: Case) -> list[int]:
 
 def _is_plain(case: Case, name: str) -> bool:
     """Whether an argument stands in the plainest form: one integer, or unlike ones in a tuple."""
-    if name not in (*PER_AXIS, "groups") or name == case.blame:
+    if name == case.blame or not _is_numeric(OPS[case.op], name):
         return True
     value = case.arguments[name]
     try:
@@ -177,6 +185,11 @@ def _is_plain(case: Case, name: str) -> bool:
     except UNREADABLE:
         return False
     return repr(value) == repr(plain)
+
+
+def _is_numeric(op: Op, name: str) -> bool:
+    """Whether torch takes one integer for an argument; of a layer it wants all output sizes."""
+    return name in (*PER_AXIS, "groups") or (name == "output_size" and not op.is_layer)
 
 
 def _unusual(case: Case) -> int:
@@ -297,11 +310,11 @@ def _forms(case: Case) -> Iterator[Case]:
     """Everything in its plainest form: an integer, else a tuple of integers; default fields."""
     for name in case.arguments:
         if not _is_plain(case, name):
-            try:
+            with suppress(*UNREADABLE):
                 plain = natural(per_axis(case.arguments[name], OPS[case.op].axes))
-            except UNREADABLE:
-                continue
-            yield with_argument(case, name, plain)
+                yield with_argument(case, name, plain)
+            if isinstance(value := case.arguments[name], (tuple, list)):
+                yield with_argument(case, name, value[:1])
     yield from _with_defaults(case, "arguments", "blame")
     for name, value in case.operands.items():
         if isinstance(value, Operand):
@@ -674,6 +687,22 @@ def grown(sizes: Sizes, more: Sequence[Key]) -> Sizes:
 # ---- Moves over cases that must be rejected ----
 
 
+def fault(case: Case) -> tuple[bool, ...]:
+    """What is wrong with the operands of a case: where that changes, another would be to blame."""
+    op, sizes, arrays = OPS[case.op], read(case), _arrays(case)
+    name = case.blame or ""
+    blamed = arrays.get(name)
+    fits = op.is_transposed or case.arguments.get("padding") == "same"
+    return (
+        sizes is None,
+        fits or sizes is None or all(axis.places > 0 for axis in sizes.axes),
+        len({array.dtype for array in arrays.values()}) > 1,
+        blamed is not None and len(blamed.shape) != rank(op, name),
+        blamed is not None and 0 in blamed.shape,
+        name in op.operands and blamed is None,
+    )
+
+
 def _other_blame(case: Case) -> Iterator[Case]:
     """The plainest call with another fault."""
     if case.blame is None:
@@ -705,7 +734,7 @@ def _blamed(case: Case) -> Iterator[Case]:
         yield from (with_argument(case, name, v) for v in (*PLAINEST, *_nearer(value)))
 
 
-PLAINEST: tuple[Any, ...] = (0, -1, (), "", 1.0, True, None, 1, 2)
+PLAINEST: tuple[Any, ...] = (0, -1, 1.0, True, None, 1, 2)
 
 
 def _nearer(value: Any) -> Iterator[Any]:
@@ -736,8 +765,18 @@ def _irregular(case: Case) -> Iterator[Case]:
             for less in _less(size) if size > 0 or name != case.blame else ():
                 yield reshaped(case, name, (*array.shape[:at], less, *array.shape[at + 1 :]))
     for name, value in case.arguments.items():
-        if name != case.blame and isinstance(value, (int, tuple, list)):
-            yield from (with_argument(case, name, v) for v in _nearer(value))
+        if name != case.blame and isinstance(value, (int, tuple)):
+            least = 0 if "padding" in name else 1
+            yield from (with_argument(case, name, v) for v in _lower(value, least))
+
+
+def _lower(value: Any, least: int) -> Iterator[Any]:
+    """A smaller integer, or integers of which one is smaller; none below `least`."""
+    if type(value) is int:
+        yield from _less(value, least)
+    if isinstance(value, tuple):
+        for at, item in enumerate(value):
+            yield from (natural((*value[:at], v, *value[at + 1 :])) for v in _lower(item, least))
 
 
 SIZED = [
