@@ -38,7 +38,9 @@ def our_error(case: Case) -> Exception | None:
 
 def torchs_error(case: Case) -> Exception | None:
     """In the dtype of the reference, where torch lacks no kernel; unlike dtypes stay."""
-    return Comparison.of(case, TORCH).expected.error
+    error = Comparison.of(case, TORCH).expected.error
+    assert error is None or isinstance(error, Exception)
+    return error
 
 
 def is_accepted(case: Case) -> bool:
@@ -47,6 +49,11 @@ def is_accepted(case: Case) -> bool:
 
 def is_rejected(case: Case) -> bool:
     return torchs_error(case) is not None
+
+
+def of(predicate: Callable[..., bool], *values: Any) -> Wanted:
+    """A wish about a case alone, from one about a case and some values."""
+    return lambda case: predicate(case, *values)
 
 
 def argument(case: Case, name: str) -> Any:
@@ -61,7 +68,7 @@ def given(case: Case, name: str) -> tuple[int, ...]:
 
 def taps(case: Case) -> tuple[int, ...]:
     weight = case.operands.get("weight")
-    return weight.shape[2:] if weight else given(case, "kernel_size")
+    return tuple(weight.shape[2:]) if weight else given(case, "kernel_size")
 
 
 def size(case: Case) -> tuple[int, ...]:
@@ -70,13 +77,13 @@ def size(case: Case) -> tuple[int, ...]:
         return given(case, "output_size")
     if OPS[case.op].is_transposed:
         return reached(case)
-    return case.operands["input"].shape[-OPS[case.op].axes :]
+    return case.shapes["input"][-OPS[case.op].axes :]
 
 
 def reached(case: Case) -> tuple[int, ...]:
     """The size of a transposed convolution's result."""
     if chosen := argument(case, "output_size"):
-        return chosen[-OPS[case.op].axes :]
+        return tuple(chosen[-OPS[case.op].axes :])
     names = ("stride", "padding", "dilation", "output_padding")
     rows = zip(*[given(case, k) for k in names], strict=True)
     axes = zip(places(case), taps(case), rows, strict=True)
@@ -87,7 +94,7 @@ def places(case: Case) -> tuple[int, ...]:
     """Of the window, per axis."""
     op = OPS[case.op]
     if op.is_transposed:
-        return case.operands["input"].shape[-op.axes :]
+        return case.shapes["input"][-op.axes :]
     return positions(op, size(case), taps(case), {**op.arguments, **case.arguments})
 
 
@@ -334,18 +341,18 @@ BOUNDARIES: dict[str, Wanted] = {
     "more than 64 terms": lambda c: k_of(c) > 64,
     "one term": lambda c: k_of(c) == 1,
     "unlike layouts": lambda c: len({v.layout for v in c.operands.values()}) == 3,
-    **{f"{op}": lambda c, op=op: c.op == op for op in OPS},
-    **{f"in {dtype}": lambda c, dtype=dtype: c.dtype == dtype for dtype in DTYPES},
-    **{f"data {rule}": lambda c, rule=rule: c.rule == rule for rule in RULES},
+    **{f"{op}": of(lambda c, op: c.op == op, op) for op in OPS},
+    **{f"in {dtype}": of(lambda c, dtype: c.dtype == dtype, dtype) for dtype in DTYPES},
+    **{f"data {rule}": of(lambda c, rule: c.rule == rule, rule) for rule in RULES},
     **{
-        f"{name} {layout}": lambda c, name=name, layout=layout: (
-            c.operands.get(name, Operand(())).layout == layout
+        f"{name} {layout}": of(
+            lambda c, name, layout: c.operands.get(name, Operand(())).layout == layout, name, layout
         )
         for name in ("input", "weight", "bias")
         for layout in LAYOUTS
     },
     **{
-        f"{name} as {kind.__name__}": lambda c, name=name, kind=kind: form(c, name) is kind
+        f"{name} as {kind.__name__}": of(lambda c, name, kind: form(c, name) is kind, name, kind)
         for name in ("stride", "padding", "dilation")
         for kind in (int, tuple, list, np.int64)
     },
@@ -416,8 +423,8 @@ OF_FAMILY: dict[tuple[str, str], Wanted] = {
         }.items()
     },
     **{
-        ("Conv", f"{mode_} {name}"): lambda c, mode_=mode_, wanted=wanted: (
-            mode(c) == mode_ and wanted(c)
+        ("Conv", f"{mode_} {name}"): of(
+            lambda c, mode_, wanted: mode(c) == mode_ and wanted(c), mode_, wanted
         )
         for mode_ in MODES
         for name, wanted in {
@@ -447,8 +454,8 @@ OF_FAMILY: dict[tuple[str, str], Wanted] = {
         mode(c) == "replicate" and any(max(lo, hi) > x for lo, hi, x in borders(c))
     ),
     **{
-        ("ConvTranspose", f"output size {name}"): lambda c, wanted=wanted: (
-            "output_size" in c.arguments and wanted(c)
+        ("ConvTranspose", f"output size {name}"): of(
+            lambda c, wanted: "output_size" in c.arguments and wanted(c), wanted
         )
         for name, wanted in {
             "of the least": lambda c: all(rest == 0 for _, rest in rests(c)),

@@ -7,6 +7,7 @@ from functools import cache
 from itertools import islice
 from math import prod
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,11 +126,11 @@ ROWS: list[tuple[str, Wanted]] = [
     ),
     (
         "conv_transpose1d((1, 1, 1), (1, 1, 1), output_padding=1, dilation=2)",
-        lambda c: batch(c) and any(e >= s for e, s in pairs(c, "output_padding", "stride")),
+        lambda c: bool(batch(c)) and any(e >= s for e, s in pairs(c, "output_padding", "stride")),
     ),
     (
         "conv_transpose1d((1, 1, 1), (1, 1, 1), stride=2, output_padding=1)",
-        lambda c: batch(c) and any(e >= d for e, d in pairs(c, "output_padding", "dilation")),
+        lambda c: bool(batch(c)) and any(e >= d for e, d in pairs(c, "output_padding", "dilation")),
     ),
     (
         "ConvTranspose1d((1, 1, 1), (1, 1, 1), output_size=(1,))",
@@ -409,7 +410,7 @@ def drawn_cases() -> list[Case]:
 
 def numbers(key: object) -> list[int]:
     """All numbers in the order of a case but for the letters of its line."""
-    parts = key if isinstance(key, (tuple, list)) else [key]
+    parts: Any = key if isinstance(key, (tuple, list)) else [key]
     nested = [numbers(part) if isinstance(part, (tuple, list)) else [part] for part in parts]
     return [n for part in nested for n in part if not isinstance(n, str)]
 
