@@ -122,7 +122,7 @@ def _downwards(move: Move, case: Case) -> Iterator[Case]:
     """What a move leads to: there are shapes that no array has, and steps that lead up."""
     start = order(case)
     is_free = case.blame is None or move in (_blamed, _other_blame)
-    wrong = fault(case)
+    wrong = None if is_free else fault(case)
     for simpler in move(case):
         sizes = (n for array in _arrays(simpler).values() for n in array.shape)
         is_possible = min(sizes, default=0) >= 0 and order(simpler) < start
@@ -766,8 +766,11 @@ def _irregular(case: Case) -> Iterator[Case]:
                 yield reshaped(case, name, (*array.shape[:at], less, *array.shape[at + 1 :]))
     for name, value in case.arguments.items():
         if name != case.blame and isinstance(value, (int, tuple)):
-            least = 0 if "padding" in name else 1
-            yield from (with_argument(case, name, v) for v in _lower(value, least))
+            each = (value,) * OPS[case.op].axes if name in PER_AXIS and type(value) is int else ()
+            lower = (
+                v for form in (value, each) for v in _lower(form, 0 if "padding" in name else 1)
+            )
+            yield from (with_argument(case, name, v) for v in lower)
 
 
 def _lower(value: Any, least: int) -> Iterator[Any]:

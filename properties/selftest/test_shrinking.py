@@ -404,7 +404,7 @@ def test_the_search_ends_where_failures_are_flaky(seed: int) -> None:
 
 @cache
 def drawn_cases() -> list[Case]:
-    cases = [*islice(sampling.cases(1), 40), *islice(sampling.invalid_cases(1), 40)]
+    cases = [*islice(sampling.cases(1), 25), *islice(sampling.invalid_cases(1), 25)]
     return [*cases, *read_cases(CORPUS)[::20]]
 
 
