@@ -1,4 +1,4 @@
-"""TODO."""
+"""The memory layouts of an array: equal values, other strides."""
 
 from __future__ import annotations
 

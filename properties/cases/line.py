@@ -1,4 +1,4 @@
-"""TODO."""
+"""The text of a case: one line, read by Python's grammar; only literals are evaluated."""
 
 from __future__ import annotations
 

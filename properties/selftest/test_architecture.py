@@ -33,7 +33,7 @@ FLOORS = (
     {"shrinking"},
     {"metamorphic"},
     {"session"},
-    {"plugin", "benchmark"},
+    {"plugin"},
 )
 BELOW = {room: set().union(*FLOORS[:floor]) for floor, rooms in enumerate(FLOORS) for room in rooms}
 
