@@ -22,6 +22,11 @@ class Overdue(BaseException):
     """Raised inside an engine that takes too long; its `except Exception` does not stop this."""
 
 
+def rounded_down(seconds: float) -> str:
+    """So many seconds, for a headline; in tenths where it is less than one."""
+    return f"{int(seconds)}" if seconds >= 1 else f"{int(10 * seconds) / 10}"
+
+
 class Timer:
     """Raises `Overdue` in the main thread; elsewhere, and on Windows, it does nothing.
 
@@ -54,8 +59,8 @@ class Timer:
         real = seconds * REAL
         if self.note:
             self.note(time.monotonic() + real, real)
-        busy = f"{round(seconds, 2):g} s of processor time"
-        _ALARM.limits = {"SIGPROF": busy, "SIGALRM": f"{round(real, 2):g} s"}
+        busy = f"{rounded_down(seconds)} s of processor time"
+        _ALARM.limits = {"SIGPROF": busy, "SIGALRM": f"{rounded_down(real)} s"}
         _ALARM.set(ITIMER_PROF=seconds, ITIMER_REAL=real)
 
     def stop(self) -> None:

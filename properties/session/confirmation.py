@@ -14,6 +14,7 @@ from ..cases.line import parse_source
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.mismatch import Mismatch
 from ..shrinking import smallest, smallest_sequence
+from .isolation import Sparing
 from .session import Elsewhere, Predicate, Session, Source, in_order
 
 LIMIT = 20.0  # seconds for each search among processes: one costs some 15 ms
@@ -28,6 +29,8 @@ def settled(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch
     alone = confirmed(session, predicate, found)
     if alone.source != found.source:  # only after others, and as short as it gets
         return alone
+    if isinstance(session.elsewhere, Sparing):
+        session.elsewhere.left = LIMIT  # the search that found it has spent its own
     smaller = session.smallest(predicate, alone)
     again = session.alone(predicate, smaller.source)
     if isinstance(again, Mismatch) and type(again) is type(alone):

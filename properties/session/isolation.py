@@ -30,13 +30,14 @@ from ..cases.line import parse, parse_source
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.engine import IMPATIENCE, PATIENCE, Engine
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
+from ..comparison.watchdog import rounded_down
 from .crashlog import CrashLog
 from .session import Elsewhere, Predicate, Result, Session, Source
 
 CAN_FORK = hasattr(os, "fork")
-GRACE = 0.5  # seconds after a deadline in which the timer inside the process may do its part
+GRACE = 0.2  # of a call's time, in which after its end the timer in the process may do its part
 SILENCE = 300.0  # seconds in which a child that is in no call of the engine must answer
-LOST = 10.0  # seconds that calls which hang may cost one test
+LOST = 5.0  # seconds that calls which hang may cost one search
 TICK = 0.05
 TINY = "conv1d((1, 1, 2), (1, 1, 1))"
 PR_SET_PDEATHSIG = 1
@@ -131,10 +132,10 @@ class Child:
             if beat != self.crashlog.beat:
                 beat, changed = self.crashlog.beat, time.monotonic()
             deadline, seconds = self.crashlog.call
-            late = deadline and time.monotonic() > deadline + GRACE
+            late = deadline and time.monotonic() > deadline + GRACE * seconds
             if late or time.monotonic() > changed + SILENCE:
                 self.end()
-                limit = f"within {round(seconds if late else SILENCE, 2):g} s"
+                limit = f"within {rounded_down(seconds if late else SILENCE)} s"
                 return Death(f"did not return {limit}", True, tuple(self.crashlog.recent))
 
     def end(self) -> None:
@@ -247,24 +248,24 @@ class Judge:
 class Sparing:
     """A judge that does not judge a call again that hung.
 
-    When such calls have cost `LOST` seconds, it says nothing about others any more.
+    When such calls have cost too much, it says nothing about others any more.
     """
 
     def __init__(self, judge: Elsewhere) -> None:
         self._judge = judge
         self._hung: dict[str, Mismatch] = {}
-        self._lost = 0.0
+        self.left = LOST  # seconds that calls which hang may still cost
 
     def __call__(self, predicate: Predicate, source: Source) -> Result:
         if self._hung and (known := self._hung.get(str(source))):
             return known
-        if self._lost > LOST:
+        if self.left < 0:
             return None
         start = time.monotonic()
         result = self._judge(predicate, source)
         if isinstance(result, EngineHang):
             self._hung[str(source)] = result
-            self._lost += time.monotonic() - start
+            self.left -= time.monotonic() - start
         return result
 
 
