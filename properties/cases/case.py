@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from . import rules
 from .operation import OPS, output_shape
 
 DTYPES = (
@@ -30,7 +31,7 @@ LAYOUTS = (
 )
 
 
-RULES = ("ones", "ramp", "integers", "reals", "special", "wrap")
+RULES = tuple(rules.RULES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reads the line of a case, and says where a malformed one is wrong."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ import numpy as np
 
 from .case import DTYPES, LAYOUTS, Case, Operand
 from .operation import OPS, Op
+from .rules import RULES
 
-RULE = re.compile(r"ones|ramp|(?:integers|reals|special|wrap):\d{1,18}")
+_PLAIN = [name for name, rule in RULES.items() if not rule.seeded]
+_SEEDED = [name for name, rule in RULES.items() if rule.seeded]
+RULE = re.compile(rf"{'|'.join(_PLAIN)}|(?:{'|'.join(_SEEDED)}):\d{{1,18}}")
 
 
 class CaseError(ValueError):
@@ -122,8 +125,8 @@ class _Parser:
         if default == "ones" and not RULE.fullmatch(value):
             raise self.error(
                 node,
-                f"unknown data rule {value!r}; expected ones, ramp, or one of "
-                "integers:SEED, reals:SEED, special:SEED, wrap:SEED",
+                f"unknown data rule {value!r}; expected {', '.join(_PLAIN)}, or one of "
+                + ", ".join(f"{name}:SEED" for name in _SEEDED),
             )
         return value
 

@@ -3,10 +3,11 @@
 Integer data in range make every partial sum exact, so any order of summation gives the same value.
 For real data the error of any order is at most (Jeannerod and Rump, SIAM J. Matrix Anal. 34, 2013)
 
-    n·(u + u_ref)·S + [out ≠ acc]·u_out·|y| + (K·η + η_out)/2,     n = K + 1
+    n·(u + u_ref)·S + [out ≠ acc]·u_out·|y| + (K·(η + η_ref) + η_out)/2,     n = K + 1
 
 with u the unit roundoff and η the least subnormal of the accumulator, S = conv(|x|, |w|) + |b|;
-for complex, in moduli, with 4·(K + 4) in place of n.
+for complex, in moduli, with 4·(K + 4) in place of n, and 4·K in place of K beside η: a complex
+product is two real ones, or three, in each part, and each may underflow by η/2.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from ..cases.case import Case
 from ..cases.data import BITS, SIGNIFICAND, widest
+from ..cases.rules import RULES
 
 # dtype of the sums -> the real dtype whose rounding counts
 _PART = {"complex64": "float32", "complex128": "float64"}
@@ -39,7 +41,7 @@ def is_exact(case: Case, k: int, accumulator: str) -> bool:
     dtype = case.dtype
     if np.dtype(dtype).kind in "iu" or k == 0:
         return True
-    if case.rule not in ("ones", "ramp", "integers"):
+    if not RULES[case.rule].exact:
         return False
     return widest(case) >= 1 and SIGNIFICAND[accumulator] >= BITS[dtype]
 
@@ -47,11 +49,13 @@ def is_exact(case: Case, k: int, accumulator: str) -> bool:
 def bound(k: int, dtype: str, accumulator: str, y: Any, scale: Any) -> Any:
     """The allowed |result - y| per element: `y` the reference, `scale` S, `k` the terms."""
     u, u_ref = unit_roundoff(accumulator), unit_roundoff("float64")
-    n = 4 * (k + 4) if dtype.startswith("complex") else k + 1
+    is_complex = dtype.startswith("complex")
+    n, products = (4 * (k + 4), 4 * k) if is_complex else (k + 1, k)
     allowed = n * (u + u_ref) * scale
     if dtype != accumulator:
         allowed = allowed + unit_roundoff(dtype) * np.abs(y)
-    return allowed + (k * least_subnormal(accumulator) + least_subnormal(dtype)) / 2
+    tiny = least_subnormal(accumulator) + least_subnormal("float64")
+    return allowed + (products * tiny + least_subnormal(dtype)) / 2
 
 
 def excess(got: Any, y: Any, allowed: Any, scale: Any, dtype: str, accumulator: str) -> Any:
