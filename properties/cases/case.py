@@ -4,8 +4,9 @@
 
 A line is a call with torch's names and order. An operand is a shape: a plain tuple is float32 and
 C-contiguous, else ``DTYPE(sizes…, layout='…')``; anything that is no array stands as a literal.
-Arguments are literals, valid or not; ``int64(2)`` is a NumPy integer. `data` names the rule that
-fills the operands. `blame`, on a call that must be rejected, names the argument at fault.
+Arguments are literals, valid or not; ``int64(2)`` is a NumPy integer. `grad_output` is the layout
+of the gradient that is propagated back. `data` names the rule that fills the operands. `blame`,
+on a call that must be rejected, names the argument at fault.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ DTYPES = (
 )
 
 
+# The layouts that are one word and fit any operand; `layouts` has the language.
 LAYOUTS = (
     *("contiguous", "fortran", "channels_last", "reversed", "strided"),
     *("broadcast", "readonly", "swapped", "unaligned"),
@@ -63,6 +65,7 @@ class Case:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     data: str = "ones"
     blame: str | None = None
+    grad_output: str = "contiguous"  # the layout of the output's gradient
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -106,6 +109,8 @@ class Case:
                 optional = name not in row.operands[: row.required]
                 parts.append(text if positional and not optional else f"{name}={text}")
         parts += [f"{k}={literal(self.arguments[k])}" for k in row.arguments if k in self.arguments]
+        if self.grad_output != "contiguous":
+            parts.append(f"grad_output={self.grad_output!r}")
         if self.data != "ones":
             parts.append(f"data={self.data!r}")
         if self.blame is not None:

@@ -21,15 +21,15 @@ lopsided:SEED      one operand wide, the other a few of -1, 0 and 1: 20 bits at 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import isqrt
+from dataclasses import dataclass
+from math import isqrt, prod
 from typing import Any
 
 import numpy as np
 
 from .bits import Bits
 from .case import Case, Operand
-from .layouts import laid_out
+from .layouts import laid_out, source
 from .operation import OPS, terms
 from .rules import BITS, RULES, SIGNIFICAND, Place
 
@@ -79,16 +79,36 @@ class Filled:
         """`value` itself, or the array that an `Operand` describes."""
         if not isinstance(value, Operand):
             return value
+        of = value.layout != "contiguous" and source(value.layout)
+        if of and (within := self._within(of, value)) is not None:
+            return within
         dtype = np.dtype(value.dtype)
         rule = RULES[self.case.rule]
         if dtype.kind not in rule.kinds:
             rule = RULES["ones"]
         place = Place(self.case, name, value.shape, dtype, self.range, self.terms, self.bits)
-        return laid_out(rule.fill(place), value.layout)
+        return laid_out(rule.fill(place), "contiguous" if of else value.layout)
+
+    def _within(self, name: str, value: Operand) -> Any:
+        """The first elements of another operand, in its memory: itself, if the shapes are equal.
+
+        Where they do not lie one after another, or are too few and are repeated, they are a copy.
+        An operand of another dtype, or an empty one, can't be shared: None.
+        """
+        other = self.operands.get(name)
+        if not isinstance(other, np.ndarray) or other.dtype.newbyteorder("=") != value.dtype:
+            return None
+        if other.shape == value.shape:
+            return other
+        n = prod(value.shape)
+        if n > other.size:
+            return np.resize(other, value.shape) if other.size else None
+        return other.reshape(-1)[:n].reshape(value.shape)
 
     def grad_output(self, shape: tuple[int, ...]) -> Any:
-        """The gradient to propagate back, in the input's dtype and layout."""
-        return self.fill("grad_output", replace(self.case.operands["input"], shape=shape))
+        """The gradient to propagate back, in the input's dtype."""
+        dtype = self.case.operands["input"].dtype
+        return self.fill("grad_output", Operand(shape, dtype, self.case.grad_output))
 
 
 def arrays(case: Case) -> Filled:

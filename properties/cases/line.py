@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .case import DTYPES, LAYOUTS, Case, Operand
+from .case import DTYPES, Case, Operand
+from .layouts import LayoutError, checked
 from .operation import OPS, Op
 from .rules import RULES
 
@@ -62,7 +63,7 @@ class _Parser:
             extra = call.args[len(row.operands)]
             raise self.error(extra, f"{name} takes {len(row.operands)} operands by position")
         nodes = dict(zip(row.operands, call.args, strict=False))
-        known = [*row.operands, *row.arguments, "data", "blame"]
+        known = [*row.operands, *row.arguments, *self._others(row)]
         for keyword in call.keywords:
             if keyword.arg is None:
                 raise self.error(keyword, "expected NAME=VALUE")
@@ -73,6 +74,10 @@ class _Parser:
                 raise self.error(keyword, f"{keyword.arg} is given twice")
             nodes[keyword.arg] = keyword.value
         return self._filled(name, nodes)
+
+    def _others(self, row: Op) -> list[str]:
+        """What a line says besides the call."""
+        return [*(["grad_output"] if row.has_gradients else []), "data", "blame"]
 
     def _call(self) -> ast.Call:
         if "\n" in self.line:
@@ -92,20 +97,26 @@ class _Parser:
         blame = self._word(nodes.get("blame"), None)
         if blame is not None and blame not in (*row.operands, *row.arguments):
             raise self.error(nodes["blame"], f"{name} has no {blame!r} to blame")
+        operands = {
+            k: self._operand(nodes[k], row.operands[:i])
+            for i, k in enumerate(row.operands)
+            if k in nodes
+        }
         if row.is_layer and not self.partial:
-            self._check_layer(row, nodes)
+            self._check_layer(row, nodes, operands.get("weight"))
+        gradient = nodes.get("grad_output")
         return Case(
             name,
-            {k: self._operand(nodes[k]) for k in row.operands if k in nodes},
+            operands,
             {k: self._literal(nodes[k]) for k in row.arguments if k in nodes},
             self._word(nodes.get("data"), "ones") or "ones",
             blame,
+            "contiguous" if gradient is None else self._layout(gradient, row.operands),
         )
 
-    def _check_layer(self, row: Op, nodes: dict[str, ast.expr]) -> None:
+    def _check_layer(self, row: Op, nodes: dict[str, ast.expr], weight: Any) -> None:
         """A layer is built from its weight and groups: they must at least say how."""
         node = nodes.get("weight")
-        weight = self._operand(node) if node is not None else None
         if not isinstance(weight, Operand) or len(weight.shape) != row.axes + 2:
             told = f"expected the weight of a layer, a shape of {row.axes + 2} sizes"
             raise self.error(node or len(self.line) - 1, told)
@@ -130,7 +141,7 @@ class _Parser:
             )
         return value
 
-    def _operand(self, node: ast.expr) -> Any:
+    def _operand(self, node: ast.expr, before: tuple[str, ...] = ()) -> Any:
         if isinstance(node, ast.Tuple):
             return Operand(self._shape(node.elts))
         if not isinstance(node, ast.Call):
@@ -144,12 +155,19 @@ class _Parser:
                 raise self.error(keyword, f"an operand has no {keyword.arg!r}; it has layout")
             if keyword is not node.keywords[0]:
                 raise self.error(keyword, "layout is given twice")
-            layout = self._literal(keyword.value)
-            if layout not in LAYOUTS:
-                raise self.error(
-                    keyword.value, f"unknown layout {layout!r}; expected {', '.join(LAYOUTS)}"
-                )
+            layout = self._layout(keyword.value, before)
         return Operand(self._shape(node.args), dtype, layout)
+
+    def _layout(self, node: ast.expr, operands: tuple[str, ...]) -> str:
+        """A layout, which may lie in the memory of `operands`."""
+        text = self._literal(node)
+        if not isinstance(text, str):
+            raise self.error(node, f"expected a layout, a string, got {text!r}")
+        try:
+            return checked(text, operands)
+        except LayoutError as error:
+            column = self._column(node)
+            raise self.error(column + error.at + (error.at > 0), str(error)) from None
 
     def _dtype(self, node: ast.Call) -> str:
         dtype = node.func.id if isinstance(node.func, ast.Name) else ""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bits import Bits
+from .layouts import repeats, source
 from .operation import OPS, rank
 
 if TYPE_CHECKING:
@@ -235,12 +236,14 @@ def _exponent(place: Place) -> int:
     most = int(limits.maxexp) - 3 - place.terms.bit_length() - parts
     least = int(limits.minexp) + 1
     large, small = (most, least) if place.is_only else (most // 2, (least + 2) // 2)
+    if _shares(place.case):  # each may stand in the place of another
+        return large
     exponents = (
         {"bias": most, "": large},
         {"bias": least + 2, "": small},
         {"input": most, "weight": least, "bias": most + least, "": 0},
         {"input": least, "weight": most, "bias": most + least, "": 0},
-    )[0 if _shares(place.case) else place.case.seed % 4]
+    )[place.case.seed % 4]
     return exponents.get(place.name, exponents[""])
 
 
@@ -334,17 +337,17 @@ def _copies_border(case: Case) -> bool:
 
 
 def _layouts(case: Case) -> list[str]:
-    return [getattr(v, "layout", "") for v in case.operands.values()]
+    return [case.grad_output, *(getattr(v, "layout", "") for v in case.operands.values())]
 
 
 def _shares(case: Case) -> bool:
     """Whether an operand is in another's memory, and has its values."""
-    return any(layout.startswith("of:") for layout in _layouts(case))
+    return any(map(source, _layouts(case)))
 
 
 def _repeats(case: Case) -> bool:
     """Whether a layout repeats rows of an operand."""
-    return any("broadcast" in layout or "repeat" in layout for layout in _layouts(case))
+    return any(map(repeats, _layouts(case)))
 
 
 def _uniform(place: Place, n: int, r: int) -> Any:
@@ -406,7 +409,8 @@ class Rule:
     seeded: bool = True  # written NAME:SEED
 
     def fills(self, dtype: str) -> bool:
-        return str(np.dtype(dtype).kind) in self.kinds
+        kind: str = np.dtype(dtype).kind
+        return kind in self.kinds
 
 
 RULES = {
