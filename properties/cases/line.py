@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import DTYPES, Case, Operand
+from .forms import SIZES, Int, Size
 from .layouts import LayoutError, checked
 from .operation import OPS, Op
 from .rules import RULES
@@ -59,10 +60,10 @@ class _Parser:
         if name not in OPS:
             raise self.error(call.func, f"expected an op, one of {', '.join(OPS)}")
         row = OPS[name]
-        if len(call.args) > len(row.operands):
-            extra = call.args[len(row.operands)]
-            raise self.error(extra, f"{name} takes {len(row.operands)} operands by position")
-        nodes = dict(zip(row.operands, call.args, strict=False))
+        if len(call.args) > len(row.parameters):
+            extra = call.args[len(row.parameters)]
+            raise self.error(extra, f"{name} takes {len(row.parameters)} parameters by position")
+        nodes = dict(zip(row.parameters, call.args, strict=False))
         known = [*row.operands, *row.arguments, *self._others(row)]
         for keyword in call.keywords:
             if keyword.arg is None:
@@ -73,11 +74,19 @@ class _Parser:
             if keyword.arg in nodes:
                 raise self.error(keyword, f"{keyword.arg} is given twice")
             nodes[keyword.arg] = keyword.value
-        return self._filled(name, nodes)
+        return self._filled(name, nodes, len(call.args))
 
     def _others(self, row: Op) -> list[str]:
         """What a line says besides the call."""
-        return [*(["grad_output"] if row.has_gradients else []), "data", "blame"]
+        return [*(["grad_output", "sizes"] if row.has_gradients else []), "data", "blame"]
+
+    def _sizes(self, node: ast.expr | None) -> str:
+        if node is None:
+            return "tuple"
+        value = self._literal(node)
+        if not isinstance(value, str) or value not in SIZES:
+            raise self.error(node, f"expected one of {', '.join(SIZES)}, got {value!r}")
+        return value
 
     def _call(self) -> ast.Call:
         if "\n" in self.line:
@@ -92,7 +101,7 @@ class _Parser:
             raise self.error(node, "expected a call such as conv2d((1, 1, 3, 3), (1, 1, 2, 2))")
         return node
 
-    def _filled(self, name: str, nodes: dict[str, ast.expr]) -> Case:
+    def _filled(self, name: str, nodes: dict[str, ast.expr], positional: int) -> Case:
         row = OPS[name]
         blame = self._word(nodes.get("blame"), None)
         if blame is not None and blame not in (*row.operands, *row.arguments):
@@ -112,6 +121,8 @@ class _Parser:
             self._word(nodes.get("data"), "ones") or "ones",
             blame,
             "contiguous" if gradient is None else self._layout(gradient, row.operands),
+            self._sizes(nodes.get("sizes")),
+            None if positional == row.required else positional,
         )
 
     def _check_layer(self, row: Op, nodes: dict[str, ast.expr], weight: Any) -> None:
@@ -188,11 +199,23 @@ class _Parser:
         if isinstance(node, ast.List):
             return [self._literal(n) for n in node.elts]
         if isinstance(node, ast.Call):
-            return self._numpy_integer(node)
+            return self._typed(node)
         try:
             return ast.literal_eval(node)
         except (ValueError, TypeError):
             raise self.error(node, "expected a literal") from None
+
+    def _typed(self, node: ast.Call) -> Any:
+        """A value of a type that is no literal: NumPy's integers and bool, and our subclasses."""
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "Size" and not node.keywords:
+            return Size(*map(self._literal, node.args))
+        if name not in ("Int", "bool_"):
+            return self._numpy_integer(node)
+        value = self._literal(node.args[0]) if len(node.args) == 1 and not node.keywords else None
+        if type(value) is not (int if name == "Int" else bool):
+            raise self.error(node, "expected Int(2), Size(2, 1) or bool_(True)")
+        return Int(value) if name == "Int" else np.bool_(value)
 
     def _numpy_integer(self, node: ast.Call) -> Any:
         dtype = self._dtype(node)

@@ -11,6 +11,7 @@ import numpy as np
 from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
+from .calling import by_name, call_function, call_layer, construct, gradients, output_size
 from .outcome import Operands, Outcome, Results, Run, is_array
 from .watchdog import Overdue, Timer
 
@@ -59,7 +60,7 @@ class Engine:
         """
         try:
             with self._timer.running(self._time(case, operands)):
-                return Outcome(self.results(case, operands, grad_output))
+                return Outcome(self.prepared(case, operands)(operands, grad_output))
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             return Outcome(error=error)
         except Overdue:
@@ -97,8 +98,9 @@ class Engine:
         return self._patience + work(OPS[case.op], operands) * SLOWEST
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
-        """The output of `case` and, with `grad_output`, the gradients that the engine offers."""
-        return self.prepared(case, operands)(operands, grad_output)
+        """What the call means, whatever the form of its line: the output and, with `grad_output`,
+        the gradients that the engine offers, with everything passed by name."""
+        return self.prepared(by_name(case), operands)(operands, grad_output)
 
     def prepared(self, case: Case, operands: Operands) -> Run:
         """What computes the results of `case`, again and again: for a layer, one layer."""
@@ -107,7 +109,7 @@ class Engine:
         function = getattr(self.namespace, case.op)
 
         def run(operands: Operands, grad_output: Any) -> Results:
-            output = function(**operands, **case.arguments)
+            output = call_function(function, case, operands)
             if not _fits(grad_output, output):
                 return {OUTPUT: output}
             return {OUTPUT: output, **self._gradients(case, operands, grad_output)}
@@ -115,19 +117,13 @@ class Engine:
         return run
 
     def _layer(self, case: Case, operands: Operands) -> Run:
-        op, weight, biased = OPS[case.op], operands["weight"], operands.get("bias") is not None
-        options = dict(case.arguments)
-        call = {k: options.pop(k) for k in ("output_size",) if k in options}
-        outer, inner = weight.shape[0], weight.shape[1] * options.get("groups", 1)
-        channels = (outer, inner) if op.is_transposed else (inner, outer)
-        layer = getattr(self.namespace, case.op)(
-            *channels, weight.shape[2:], **options, bias=biased, dtype=weight.dtype.type
-        )
+        op, call = OPS[case.op], output_size(case)
+        layer = construct(getattr(self.namespace, case.op), case, operands)
 
         def run(operands: Operands, grad_output: Any) -> Results:
             x, *state = (operands[k] for k in op.operands if operands.get(k) is not None)
             layer.load_state_dict(dict(zip(("weight", "bias"), state, strict=False)))
-            output = layer(x, **call)
+            output = call_layer(layer, case, x)
             found: Any = ()
             if hasattr(layer, "backward") and _fits(grad_output, output):
                 with suppress(NotImplementedError):
@@ -142,21 +138,7 @@ class Engine:
         if hasattr(self.namespace, "gradients"):
             arguments = (case.op, operands, case.arguments, grad_output)
             return dict(self.namespace.gradients(*arguments))
-        grad = getattr(self.namespace, "grad", None)
-        x, w = operands["input"], operands["weight"]
-        calls = {
-            "grad_input": (f"{case.op}_input", (x.shape, w, grad_output), case.arguments),
-            "grad_weight": (f"{case.op}_weight", (x, w.shape, grad_output), case.arguments),
-            "grad_bias": (f"conv{OPS[case.op].axes}d_bias", (grad_output,), {}),
-        }
-        if operands.get("bias") is None:
-            del calls["grad_bias"]
-        found = {}
-        for name, (function, arrays, arguments) in calls.items():
-            if hasattr(grad, function):
-                with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
-                    found[name] = getattr(grad, function)(*arrays, **arguments)
-        return found
+        return gradients(getattr(self.namespace, "grad", None), case, operands, grad_output)
 
 
 def _fits(grad_output: Any, output: Any) -> bool:

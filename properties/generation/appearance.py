@@ -6,14 +6,16 @@ changes what a call means: the reference gives the same answer to all appearance
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ..cases.case import LAYOUTS
 from ..cases.data import widest_range
-from ..cases.operation import Op
+from ..cases.forms import SIZES, Int, Size
+from ..cases.operation import PER_AXIS, Op
 from ..cases.rules import RULES
 
 Choose = Callable[[int], int]
@@ -84,3 +86,44 @@ _NUMBERS: dict[str, Callable[[Choose, int], list[int]]] = {
     "repeat": _some_axes,
     "align": lambda choose, axes: [1 + choose(63)],
 }
+
+
+Arguments = dict[str, Any]
+_INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64")
+_TYPES: tuple[Callable[[int], Any], ...] = (int, Int, *(np.dtype(name).type for name in _INTEGERS))
+_CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, lambda v: Size(*v))
+
+
+def draw_form(
+    choose: Choose, op: Op, arguments: Mapping[str, Any]
+) -> tuple[Arguments, int | None, str]:
+    """The valid `arguments` said in another way, how many parameters stand by position (None: the
+    required operands), and the form of the shapes that are passed."""
+    given = dict(arguments)
+    if choose(3) == 2:
+        given = {name: _said(choose, op, name, given) for name in given}
+    positional = (None, None, 0, 1)[choose(4)]
+    if positional == 1:
+        positional = 1 + choose(len(op.parameters))
+    sizes = list(SIZES)[choose(len(SIZES))] if op.has_gradients else "tuple"
+    return given, positional, sizes
+
+
+def _said(choose: Choose, op: Op, name: str, given: Arguments) -> Any:
+    """One argument: each of its integers of some type, and where they are several, in some
+    container. torch computes with what an output size is given, in the types as they come."""
+    value = given[name]
+    if name not in (*PER_AXIS, "groups", "output_size") or isinstance(value, str) or value is None:
+        return value
+    types = _TYPES[:2] if given.get("output_size") is not None and op.is_layer else _TYPES
+    if not isinstance(value, (tuple, list)):
+        if name == "groups" or choose(2) == 0:
+            return _typed(choose, types, value)
+        value = (value,) * op.axes
+    values = [_typed(choose, types, v) for v in value]
+    return _CONTAINERS[choose(len(_CONTAINERS))](values)
+
+
+def _typed(choose: Choose, types: Sequence[Callable[[int], Any]], value: int) -> Any:
+    of = types[choose(len(types))]
+    return of(int(value)) if int(value) < 128 else int(value)
