@@ -333,7 +333,8 @@ def _few(place: Place, kept: int | None) -> Any:
 
 
 def _copies_border(case: Case) -> bool:
-    return case.arguments.get("padding_mode", "zeros") != "zeros"
+    mode: str = case.arguments.get("padding_mode", "zeros")
+    return mode != "zeros"
 
 
 def _layouts(case: Case) -> list[str]:

@@ -183,7 +183,8 @@ def test_subclasses_keep_their_type() -> None:
 def dressed(draw: Any, op: str) -> Case:
     """A case in some appearance: data rule, layouts and form."""
     choose, case = choosing(draw), draw(cases((op,)))
-    row, operands = OPS[op], {}
+    row = OPS[op]
+    operands: dict[str, Any] = {}
     for name, value in case.operands.items():
         operands[name] = replace_layout(value, draw_layout(choose, value.shape, [*operands]))
     arguments, positional, sizes = draw_form(choose, row, case.arguments)

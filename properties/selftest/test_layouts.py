@@ -119,13 +119,20 @@ def test_what_surrounds_a_field_is_77() -> None:
     assert root(laid_out(np.zeros(3, np.float32), "field"))[:15].tolist() == [77, 0, 0, 0, 0] * 3
 
 
+def identity(operands: Any, grad_output: Any) -> dict[str, Any]:
+    return {"output": 1 * np.asarray(operands["input"])}
+
+
+def product_of(operands: Any, grad_output: Any) -> dict[str, Any]:
+    return {"output": operands["input"] * operands["weight"]}
+
+
 @pytest.mark.parametrize("layout", ["repeat:0,2", "broadcast+crop:1,1,1", "repeat:1+field"])
 @pytest.mark.parametrize("dtype", ["float32", "int8", "complex128"])
 def test_a_repeated_operand_is_negated_once_and_back(dtype: str, layout: str) -> None:
     x = laid_out(counted((2, 3, 2), dtype), layout)
     before = memory({"x": x})
-    run = lambda operands, gy: {"output": 1 * np.asarray(operands["input"])}  # noqa: E731
-    assert unstable(run, {"input": x}, None, run({"input": x}, None)) == ""
+    assert unstable(identity, {"input": x}, None, identity({"input": x}, None)) == ""
     assert modified({"x": x}, before) == ()
 
 
@@ -200,10 +207,8 @@ def test_an_operand_in_anothers_memory_draws_no_data() -> None:
 
 def test_operands_that_share_memory_are_not_negated() -> None:
     x = counted((1, 1, 3))
-    run = lambda operands, gy: {"output": operands["input"] * operands["weight"]}  # noqa: E731
-    assert (
-        unstable(run, {"input": x, "weight": x}, None, run({"input": x, "weight": x}, None)) == ""
-    )
+    given = {"input": x, "weight": x}
+    assert unstable(product_of, given, None, product_of(given, None)) == ""
 
 
 # ---- What is refused ----

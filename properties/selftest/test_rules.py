@@ -58,8 +58,10 @@ def test_a_rule_means_the_same_bits_for_ever(rule: str, expected: str) -> None:
 
 def digest(rule: str, seed: int) -> str:
     """Of every dtype that the rule fills: a function, a transposed one and a layer."""
-    lines = ("conv2d({0}(2, 4, 5, 4), {0}(6, 2, 3, 3), bias={0}(6), groups=2, padding=1)",)
-    lines += ("conv_transpose1d({0}(3, 5), {0}(3, 2, 4), stride=2)",)
+    lines = (
+        "conv2d({0}(2, 4, 5, 4), {0}(6, 2, 3, 3), bias={0}(6), groups=2, padding=1)",
+        "conv_transpose1d({0}(3, 5), {0}(3, 2, 4), stride=2)",
+    )
     dtypes = [d for d in DTYPES if RULES[rule].fills(d)]
     texts = [line.format(dtype) for line in lines for dtype in dtypes]
     values = [a for text in texts for a in filled(text, rule, seed).values()]
@@ -97,10 +99,8 @@ def in_two_orders(a: Any, b: Any, accumulator: str) -> tuple[Any, Any]:
     """The products summed one by one in a random order, and the largest first."""
     a, b = a[:20].astype(accumulator), b[:, :6].astype(accumulator)
     orders = np.random.default_rng(0).permutation(len(b)), np.argsort(-np.abs(b).max(1))
-    sums = [np.zeros((len(a), b.shape[1]), accumulator) for _ in orders]
-    for y, order in zip(sums, orders, strict=True):
-        for t in order:
-            np.add(y, a[:, t, None] * b[t], out=y)
+    products = [a[:, order, None] * b[None, order] for order in orders]
+    sums = [np.add.accumulate(p, axis=1)[:, -1] for p in products]  # one by one, in the dtype
     return sums[0], sums[1]
 
 
