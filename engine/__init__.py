@@ -56,7 +56,7 @@ from .layers import (
     ConvTranspose3d,
     DepthwiseConv2d,
 )
-from .seed import Conv2D, DepthwiseConv2D
+from .original import Conv2D, DepthwiseConv2D
 
 __all__ = [
     "ArgumentError",

@@ -19,7 +19,7 @@ from .errors import (
 )
 from .geometry import Array, Pairs, Sizes
 
-INT64_MAX = 2**63 - 1
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 # Sizes are kept where neither NumPy's strides nor their products with an item's size can overflow.
 LARGEST = 2**47
 
@@ -70,47 +70,37 @@ class Checker:
                     self.function, argument, f"expected an integer, got {value!r}"
                 )
             value = int(value)
-        if not -INT64_MAX - 1 <= value <= INT64_MAX:
+        if not INT64_MIN <= value <= INT64_MAX:
             raise ArgumentOverflowError(
                 self.function, argument, f"expected a 64-bit integer, got {value}"
             )
         return value
 
-    def integers(self, argument: str, value: object, least: int) -> Sizes:
-        """One integer per axis, from an integer, or a tuple or list of one or of n integers."""
+    def integers(self, argument: str, value: object, least: int, single: bool = True) -> Sizes:
+        """One integer per axis, from an integer, or a tuple or list of as many.
+
+        If `single`, a tuple or list of one integer will do; kernel sizes, fold and unfold differ.
+        """
         if isinstance(value, (tuple, list)):
             sizes = tuple([self.integer(argument, v) for v in value])
-            if len(sizes) == 1:
+            if single and len(sizes) == 1:
                 sizes *= self.axes
             elif len(sizes) != self.axes:
-                self.reject(argument, f"expected {self._forms()}, got {value!r}")
+                self.reject(argument, f"expected {self._forms(single)}, got {value!r}")
         elif isinstance(value, (int, np.integer)) and not isinstance(value, bool):
             sizes = (self.integer(argument, value),) * self.axes
         else:
             raise ArgumentTypeError(
-                self.function, argument, f"expected {self._forms()}, got {value!r}"
+                self.function, argument, f"expected {self._forms(single)}, got {value!r}"
             )
         for v in sizes:
             if v < least:
                 self.reject(argument, f"expected integers of at least {least}, got {value!r}")
         return sizes
 
-    def pair(self, argument: str, value: object, least: int) -> Sizes:
-        """As `integers`, but a tuple or list has one for each axis (kernel sizes, fold, unfold)."""
-        if isinstance(value, (tuple, list)):
-            sizes = tuple([self.integer(argument, v) for v in value])
-            if len(sizes) != self.axes:
-                self.reject(argument, f"expected {self._pair_forms()}, got {value!r}")
-        elif isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise ArgumentTypeError(
-                self.function, argument, f"expected {self._pair_forms()}, got {value!r}"
-            )
-        return self.integers(argument, value, least)
-
-    def _pair_forms(self) -> str:
-        return f"an integer, or a tuple or list of length {self.axes}"
-
-    def _forms(self) -> str:
+    def _forms(self, single: bool) -> str:
+        if not single:
+            return f"an integer, or a tuple or list of length {self.axes}"
         if self.axes == 1:
             return "an integer, or a tuple or list of 1 integer"
         return f"an integer, or a tuple or list of 1 or {self.axes} integers"
@@ -144,17 +134,14 @@ class Checker:
     def kernels(self, value: object, dtype: np.dtype[Any] | None = None) -> Array:
         """The weight: one axis more than a sample, and of the first array's dtype."""
         weight = self.array("weight", value)
-        self.kernel_axes(Operand("weight", weight.shape))
+        self.kernel_axes("weight", weight.shape)
         if dtype is not None:
             self.same_dtype("weight", weight, dtype)
         return weight
 
-    def kernel_axes(self, weight: Operand) -> None:
-        if len(weight.shape) != self.axes + 2:
-            self.reject(
-                weight.name,
-                f"expected {self.axes + 2} axes, got {len(weight.shape)}: shape {weight.shape}",
-            )
+    def kernel_axes(self, argument: str, shape: Sizes) -> None:
+        if len(shape) != self.axes + 2:
+            self.reject(argument, f"expected {self.axes + 2} axes, got {len(shape)}: shape {shape}")
 
     def kernel_shape(self, weight: Operand, groups: int) -> None:
         """Kernels with taps, as many in each group."""

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from . import im2col
 from .geometry import Array, Geometry
 
-# Tests put `definition` here, in a copy of the package of their own.
-algorithm: Any = im2col
+
+class Algorithm(Protocol):
+    """What computes a convolution and its two gradients: a module with these functions, or a class.
+
+    The operands have one native dtype, in which sums are formed, and any memory layout. A result
+    has the same dtype and shares no memory with the operands.
+    """
+
+    def forward(self, g: Geometry, x: Array, w: Array) -> Array:
+        """(N, G·C, *X), (G·O, C, *K) -> (N, G·O, *Y)."""
+
+    def input_gradient(self, g: Geometry, w: Array, gy: Array) -> Array:
+        """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
+
+    def weight_gradient(self, g: Geometry, x: Array, gy: Array) -> Array:
+        """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
+
+
+DEFAULT: Algorithm = im2col
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -19,17 +36,21 @@ def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype.type is np.float16 else dtype.newbyteorder("=")
 
 
-def forward(g: Geometry, x: Array, w: Array, b: Array | None = None) -> Array:
+def forward(
+    g: Geometry, x: Array, w: Array, b: Array | None = None, algorithm: Algorithm = DEFAULT
+) -> Array:
     """(N, G·C, *X), (G·O, C, *K), (G·O,) -> (N, G·O, *Y)."""
     return _accumulated(algorithm.forward, g, x, w, b)
 
 
-def input_gradient(g: Geometry, w: Array, gy: Array, b: Array | None = None) -> Array:
+def input_gradient(
+    g: Geometry, w: Array, gy: Array, b: Array | None = None, algorithm: Algorithm = DEFAULT
+) -> Array:
     """(G·O, C, *K), (N, G·O, *Y), (G·C,) -> (N, G·C, *X): with a bias, a transposed convolution."""
     return _accumulated(algorithm.input_gradient, g, w, gy, b)
 
 
-def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
+def weight_gradient(g: Geometry, x: Array, gy: Array, algorithm: Algorithm = DEFAULT) -> Array:
     """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
     return _accumulated(algorithm.weight_gradient, g, x, gy)
 
@@ -42,7 +63,7 @@ def bias_gradient(gy: Array) -> Array:
 
 
 def _accumulated(
-    algorithm: Callable[[Geometry, Array, Array], Array],
+    function: Callable[[Geometry, Array, Array], Array],
     g: Geometry,
     left: Array,
     right: Array,
@@ -50,7 +71,7 @@ def _accumulated(
 ) -> Array:
     wide = accumulator(left.dtype)
     with np.errstate(all="ignore"):  # IEEE's inf and nan are results here, as in torch
-        result = algorithm(g, left.astype(wide, copy=False), right.astype(wide, copy=False))
+        result = function(g, left.astype(wide, copy=False), right.astype(wide, copy=False))
         if b is not None:
             result += b.reshape(-1, *[1] * len(g.kernel_size))
         return rounded(result, left.dtype)

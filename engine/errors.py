@@ -4,10 +4,22 @@ from __future__ import annotations
 
 
 class ArgumentError(RuntimeError, ValueError):
-    """An argument of the right type whose value or shape cannot be used.
+    """An argument has the right type, but a value or a shape that cannot be used.
 
-    A `RuntimeError`, as torch raises from its functions, and a `ValueError`, as torch raises
-    from its constructors.
+    It is a RuntimeError, which torch raises from its functions, and a ValueError, which torch
+    raises from its constructors.
+
+    Attributes
+    ----------
+    argument : str
+        Name of the argument.
+
+    Examples
+    --------
+    >>> engine.conv1d(np.ones((1, 1, 3)), np.ones((1, 1, 2)), stride=0)
+    Traceback (most recent call last):
+        ...
+    engine.errors.ArgumentError: conv1d() stride: expected integers of at least 1, got 0
     """
 
     def __init__(self, function: str, argument: str, message: str) -> None:
@@ -16,7 +28,21 @@ class ArgumentError(RuntimeError, ValueError):
 
 
 class ArgumentTypeError(TypeError):
-    """An argument of a type that the function does not take."""
+    """An argument has a type that the function does not take.
+
+    Attributes
+    ----------
+    argument : str
+        Name of the argument.
+
+    Examples
+    --------
+    >>> engine.conv1d(np.ones((1, 1, 3)), np.ones((1, 1, 2)), stride=1.5)
+    Traceback (most recent call last):
+        ...
+    engine.errors.ArgumentTypeError: conv1d() stride: expected an integer, or a tuple or list of \
+1 integer, got 1.5
+    """
 
     def __init__(self, function: str, argument: str, message: str) -> None:
         super().__init__(f"{function}() {argument}: {message}")
@@ -24,12 +50,12 @@ class ArgumentTypeError(TypeError):
 
 
 class ArgumentOverflowError(ArgumentError, ArgumentTypeError):
-    """An integer beyond 64 bits: torch raises ValueError for a bare one, TypeError in a tuple."""
+    """An integer has more than 64 bits: torch raises ValueError, or TypeError within a tuple."""
 
 
 class UnsupportedDtypeError(ArgumentTypeError, NotImplementedError):
-    """A dtype for which there is no convolution, here or in torch (bool, longdouble, object)."""
+    """An array has a dtype without a convolution, here and in torch: bool, longdouble, object."""
 
 
 class UnsupportedPaddingError(ArgumentError, NotImplementedError):
-    """An input or a form of padding for which no padding mode exists, here or in torch."""
+    """An input or a form of padding has no padding mode, here and in torch."""

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from . import im2col
-from .arguments import folded, unfolded
+from .arguments import WindowOptions, for_fold, for_unfold
 from .compute import accumulator, rounded
 from .geometry import Array, Ints
 
@@ -19,21 +19,46 @@ def unfold(
     padding: Ints = 0,
     stride: Ints = 1,
 ) -> Array:
-    """Every window of an image as a column, as ``torch.nn.functional.unfold`` does.
+    """Copy every window of an image into a column, as ``torch.nn.functional.unfold`` does.
 
     Parameters
     ----------
     input : ndarray, shape (N, C, H, W) or (C, H, W)
-        Of a dtype that `conv2d` takes, or bool. Only N may be 0.
-    kernel_size, dilation, padding, stride : int, or tuple or list of 2 ints
-        As in `conv2d`.
+        Of bool or any dtype that `conv2d` takes. Only N may be 0.
+    kernel_size : int, or tuple or list of 2 ints, each at least 1
+        Height kH and width kW of a window, in taps.
+    dilation, stride : int, or tuple or list of 2 ints, each at least 1
+        Step between the taps of a window, and step between windows, in elements.
+    padding : int, or tuple or list of 2 ints, each at least 0
+        Number of zeros on both sides of each axis.
 
     Returns
     -------
     ndarray, shape (N, C·kH·kW, L) or (C·kH·kW, L)
-        With L the number of windows.
+        One column for each of L windows, counted row by row; C-contiguous, in the dtype of the
+        input and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        The value or the shape of an argument cannot be used. It is a RuntimeError and a
+        ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Examples
+    --------
+    >>> image = np.arange(6.0).reshape(1, 2, 3)
+    >>> engine.unfold(image, kernel_size=2)
+    array([[0., 1.],
+           [1., 2.],
+           [3., 4.],
+           [4., 5.]])
     """
-    g, x = unfolded(input, kernel_size, dilation, padding, stride)
+    options = WindowOptions(
+        kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
+    )
+    g, x = for_unfold(input, options)
     rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
     columns = im2col.windows(g, x.astype(x.dtype.newbyteorder("="), copy=False))
     result = columns.reshape(g.batch, rows, places).copy()
@@ -53,18 +78,42 @@ def fold(
     Parameters
     ----------
     input : ndarray, shape (N, C·kH·kW, L) or (C·kH·kW, L)
-        Of a dtype that `conv2d` takes, or bool. Only N may be 0.
-    output_size : int, or tuple or list of 2 ints
-        H and W of the result.
-    kernel_size, dilation, padding, stride : int, or tuple or list of 2 ints
-        As in `unfold`.
+        One column for each of the L windows, as from `unfold`. Of bool or any dtype that
+        `conv2d` takes. Only N may be 0.
+    output_size : int, or tuple or list of 2 ints, each at least 1
+        Height H and width W of the result.
+    kernel_size : int, or tuple or list of 2 ints, each at least 1
+        Height kH and width kW of a window, in taps.
+    dilation, stride : int, or tuple or list of 2 ints, each at least 1
+        Step between the taps of a window, and step between windows, in elements.
+    padding : int, or tuple or list of 2 ints, each at least 0
+        Number of elements on both sides of each axis that windows cover and the result lacks.
 
     Returns
     -------
     ndarray, shape (N, C, H, W) or (C, H, W)
-        Where windows overlap, their sum; it is rounded once (float16 is summed in float32).
+        C-contiguous, in the dtype of the input and the native byte order. Where windows overlap,
+        it has their sum, which is rounded once (float16 is summed in float32).
+
+    Raises
+    ------
+    ArgumentError
+        The value or the shape of an argument cannot be used. It is a RuntimeError and a
+        ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Examples
+    --------
+    >>> columns = np.ones((4, 2))
+    >>> engine.fold(columns, output_size=(2, 3), kernel_size=2)
+    array([[[1., 2., 1.],
+            [1., 2., 1.]]])
     """
-    g, x = folded(input, output_size, kernel_size, dilation, padding, stride)
+    options = WindowOptions(
+        kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
+    )
+    g, x = for_fold(input, output_size, options)
     columns = x.reshape(g.batch, g.channels, *g.kernel_size, *g.output_size)
     with np.errstate(all="ignore"):
         total = im2col.col2im(g, columns.astype(accumulator(x.dtype), copy=False))

@@ -1,9 +1,14 @@
-"""Convolutions with the signatures of torch.nn.functional, on NumPy arrays."""
+"""Convolutions with the signatures of torch.nn.functional, on NumPy arrays.
+
+`_conv` and `_conv_transpose` do the work for any number of axes. Their docstrings complete those
+of the public functions (see `documentation`).
+"""
 
 from __future__ import annotations
 
-from . import compute
-from .arguments import convolution, transposed_convolution
+from .arguments import ConvOptions, TransposedOptions, for_output
+from .compute import DEFAULT, Algorithm, forward, input_gradient
+from .documentation import documented
 from .geometry import Array, Ints
 
 
@@ -12,15 +17,53 @@ def _conv(
     input: Array,
     weight: Array,
     bias: Array | None,
-    stride: Ints,
-    padding: Ints | str,
-    dilation: Ints,
-    groups: int,
+    options: ConvOptions,
+    algorithm: Algorithm = DEFAULT,
 ) -> Array:
-    g, x, w, b = convolution(
-        f"conv{axes}d", axes, input, weight, bias, stride, padding, dilation, groups
-    )
-    y = compute.forward(g, x, w, b)
+    """The convolution over any number of axes.
+
+    As in torch, the kernel is not mirrored: in mathematics, this is a cross-correlation.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, {X}) or (C, {X})
+        N samples, or one, of C channels. The dtype is float16 (whose sums are formed in float32
+        and rounded once), float32, float64, complex64, complex128 or any integer type (which
+        wraps around). Any memory layout is taken.
+    weight : ndarray, shape (O, C/groups, {K})
+        One kernel for each output channel, in the dtype of the input.
+    bias : ndarray, shape (O,), optional
+        Is added to each output channel; in the dtype of the input.
+    stride, dilation : int, or tuple or list of one int or one per axis, each at least 1
+        Step of the window, and step between the taps of a kernel, in elements.
+    padding : int, or tuple or list of one int or one per axis, each at least 0; 'same' or 'valid'
+        Number of zeros on both sides of each axis. 'same' keeps the size of the input: it needs
+        stride 1, and puts an odd zero at the end. 'valid' is 0.
+    groups : int
+        Number of groups into which the channels are split: an output channel reads the input
+        channels of its own group only. Divides C and O.
+
+    Returns
+    -------
+    ndarray, shape (N, O, {Y}) or (O, {Y})
+        C-contiguous, in the dtype of the input and the native byte order. On each axis
+        ``{x}' = ({x} + 2·padding - dilation·(k{x} - 1) - 1) // stride + 1``.
+
+    Raises
+    ------
+    ArgumentError
+        The value or the shape of an argument cannot be used. It is a RuntimeError and a
+        ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Notes
+    -----
+    A call costs O·C/groups multiply-adds for each sample, tap of a kernel and place of the window,
+    and memory for the unfolded input.
+    """
+    g, x, w, b = for_output(f"conv{axes}d", axes, input, weight, bias, options)
+    y = forward(g, x, w, b, algorithm)
     return y if input.ndim == axes + 2 else y[0]
 
 
@@ -29,20 +72,62 @@ def _conv_transpose(
     input: Array,
     weight: Array,
     bias: Array | None,
-    stride: Ints,
-    padding: Ints,
-    output_padding: Ints,
-    groups: int,
-    dilation: Ints,
+    options: TransposedOptions,
+    algorithm: Algorithm = DEFAULT,
 ) -> Array:
-    options = (stride, padding, output_padding, groups, dilation)
-    g, x, w, b = transposed_convolution(
-        f"conv_transpose{axes}d", axes, input, weight, bias, *options
-    )
-    y = compute.input_gradient(g, w, x, b)
+    """The transposed convolution over any number of axes.
+
+    Each element of the input adds its multiple of the kernel to the result. Apart from the bias,
+    this is the gradient of `conv{n}d` with respect to its input, and it is computed as such.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, {X}) or (C, {X})
+        N samples, or one, of C channels. The dtype is float16 (whose sums are formed in float32
+        and rounded once), float32, float64, complex64, complex128 or any integer type (which
+        wraps around). Any memory layout is taken.
+    weight : ndarray, shape (C, O/groups, {K})
+        The kernels of each input channel, in the dtype of the input.
+    bias : ndarray, shape (O,), optional
+        Is added to each output channel; in the dtype of the input.
+    stride, dilation : int, or tuple or list of one int or one per axis, each at least 1
+        Step between the kernels in the result, and step between the taps of a kernel.
+    padding : int, or tuple or list of one int or one per axis, each at least 0
+        Number of elements that are cropped from both sides of the result.
+    output_padding : int, or tuple or list of one int or one per axis, each at least 0
+        Number of elements that are added to the end of the result; on each axis less than the
+        stride or the dilation.
+    groups : int
+        Number of groups into which the channels are split: an output channel reads the input
+        channels of its own group only. Divides C and O.
+
+    Returns
+    -------
+    ndarray, shape (N, O, {Y}) or (O, {Y})
+        C-contiguous, in the dtype of the input and the native byte order. On each axis
+        ``{x}' = ({x} - 1)·stride - 2·padding + dilation·(k{x} - 1) + output_padding + 1``.
+
+    Raises
+    ------
+    ArgumentError
+        The value or the shape of an argument cannot be used. It is a RuntimeError and a
+        ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Notes
+    -----
+    A call costs C·O/groups multiply-adds for each sample, tap of a kernel and place of the input,
+    and memory for as many copies of the input's size as a kernel has taps. A NaN or inf reaches
+    only those elements that a kernel writes to from where it stands.
+    """
+    name = f"conv_transpose{axes}d"
+    g, x, w, b = for_output(name, axes, input, weight, bias, options)
+    y = input_gradient(g, w, x, b, algorithm)
     return y if input.ndim == axes + 2 else y[0]
 
 
+@documented(_conv, axes=1)
 def conv1d(
     input: Array,
     weight: Array,
@@ -52,10 +137,23 @@ def conv1d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Convolve (cross-correlate) signals of one spatial axis; see `conv2d`."""
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+    """Convolve signals, which have one spatial axis, as ``torch.nn.functional.conv1d`` does.
+
+    This is the function; the layer that holds the weight is `Conv1d`.
+
+    Examples
+    --------
+    >>> signal, kernel = np.array([[[1.0, 2.0, 3.0, 4.0]]]), np.array([[[10.0, 1.0]]])
+    >>> engine.conv1d(signal, kernel)
+    array([[[12., 23., 34.]]])
+    >>> engine.conv1d(signal, kernel, stride=2, padding=1)
+    array([[[ 1., 23., 40.]]])
+    """
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv(1, input, weight, bias, options)
 
 
+@documented(_conv, axes=2)
 def conv2d(
     input: Array,
     weight: Array,
@@ -65,51 +163,27 @@ def conv2d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Convolve (cross-correlate) images, as ``torch.nn.functional.conv2d`` does.
+    """Convolve images, which have two spatial axes, as ``torch.nn.functional.conv2d`` does.
 
-    Parameters
-    ----------
-    input : ndarray, shape (N, C, H, W) or (C, H, W)
-        float16 (accumulated in float32 and rounded once), float32, float64, complex64,
-        complex128, or any integer type (which wraps around). Any memory layout.
-    weight : ndarray, shape (O, C/groups, kH, kW)
-        Kernels, of the input's dtype.
-    bias : ndarray, shape (O,), optional
-        Added to each output channel; of the input's dtype.
-    stride, dilation : int, or tuple or list of 1 or 2 ints, each at least 1
-        Step of the window, and step between its taps, in elements.
-    padding : int, or tuple or list of 1 or 2 ints, each at least 0; 'same' or 'valid'
-        Zeros on both sides of each axis. 'same' keeps the input's size (stride 1 only; an odd
-        zero goes after), 'valid' is 0.
-    groups : int
-        Channels are split into this many groups that do not meet; divides C and O.
-
-    Returns
-    -------
-    ndarray, shape (N, O, H', W') or (O, H', W')
-        C-contiguous, in the input's dtype and native byte order, with
-        ``H' = (H + 2·padding - dilation·(kH - 1) - 1) // stride + 1``.
-
-    Raises
-    ------
-    ArgumentError
-        A RuntimeError and ValueError: an argument's value or shape cannot be used.
-    ArgumentTypeError
-        A TypeError: an argument is of a wrong type.
-
-    Notes
-    -----
-    Costs N·O·H'·W'·(C/groups)·kH·kW multiply-adds, and memory for the unfolded input.
+    This is the function. `Conv2d` is the layer that holds the weight, and `Conv2D` is the class
+    with which the project began.
 
     Examples
     --------
-    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)), stride=(1, 2))
+    >>> image, kernels = np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))
+    >>> engine.conv2d(image, kernels, stride=(1, 2))
     array([[[[4.],
              [4.]]]])
+    >>> engine.conv2d(image, kernels, padding="same")
+    array([[[[4., 4., 2.],
+             [4., 4., 2.],
+             [2., 2., 1.]]]])
     """
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv(2, input, weight, bias, options)
 
 
+@documented(_conv, axes=3)
 def conv3d(
     input: Array,
     weight: Array,
@@ -119,10 +193,22 @@ def conv3d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Convolve (cross-correlate) volumes of three spatial axes; see `conv2d`."""
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
+    """Convolve volumes, which have three spatial axes, as ``torch.nn.functional.conv3d`` does.
+
+    This is the function; the layer that holds the weight is `Conv3d`.
+
+    Examples
+    --------
+    >>> volume, kernels = np.ones((1, 3, 3, 3)), np.ones((1, 1, 2, 3, 3))
+    >>> engine.conv3d(volume, kernels, bias=np.array([0.5]))
+    array([[[[18.5]],
+            [[18.5]]]])
+    """
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv(3, input, weight, bias, options)
 
 
+@documented(_conv_transpose, axes=1)
 def conv_transpose1d(
     input: Array,
     weight: Array,
@@ -133,12 +219,27 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Array:
-    """Transposed convolution of signals of one spatial axis; see `conv_transpose2d`."""
-    return _conv_transpose(
-        1, input, weight, bias, stride, padding, output_padding, groups, dilation
+    """Transposed convolution of signals, as ``torch.nn.functional.conv_transpose1d`` does.
+
+    This is the function; the layer that holds the weight is `ConvTranspose1d`.
+
+    Examples
+    --------
+    >>> signal, kernel = np.array([[[1.0, 2.0]]]), np.array([[[1.0, 1.0, 1.0]]])
+    >>> engine.conv_transpose1d(signal, kernel, stride=2)
+    array([[[1., 1., 3., 2., 2.]]])
+    """
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
     )
+    return _conv_transpose(1, input, weight, bias, options)
 
 
+@documented(_conv_transpose, axes=2)
 def conv_transpose2d(
     input: Array,
     weight: Array,
@@ -151,54 +252,26 @@ def conv_transpose2d(
 ) -> Array:
     """Transposed convolution of images, as ``torch.nn.functional.conv_transpose2d`` does.
 
-    It is the gradient of `conv2d` with respect to its input, plus a bias, and computed as such:
-    each input element adds its multiple of the kernel to the result.
-
-    Parameters
-    ----------
-    input : ndarray, shape (N, C, H, W) or (C, H, W)
-        Of a dtype that `conv2d` takes; any memory layout.
-    weight : ndarray, shape (C, O/groups, kH, kW)
-        Kernels, of the input's dtype.
-    bias : ndarray, shape (O,), optional
-        Added to each output channel; of the input's dtype.
-    stride, dilation : int, or tuple or list of 1 or 2 ints, each at least 1
-        Step between the kernels in the result, and between the taps of a kernel.
-    padding : int, or tuple or list of 1 or 2 ints, each at least 0
-        Elements cropped from both sides of the result.
-    output_padding : int, or tuple or list of 1 or 2 ints, each at least 0
-        Elements added to the end of the result; less than stride or dilation, per axis.
-    groups : int
-        Channels are split into this many groups that do not meet; divides C and O.
-
-    Returns
-    -------
-    ndarray, shape (N, O, H', W') or (O, H', W')
-        C-contiguous, in the input's dtype and native byte order, with
-        ``H' = (H - 1)·stride - 2·padding + dilation·(kH - 1) + output_padding + 1``.
-
-    Raises
-    ------
-    ArgumentError
-        A RuntimeError and ValueError: an argument's value or shape cannot be used.
-    ArgumentTypeError
-        A TypeError: an argument is of a wrong type.
-
-    Notes
-    -----
-    Costs N·C·H·W·(O/groups)·kH·kW multiply-adds, and memory for kH·kW times the result at
-    stride 1. NaN and inf reach those elements only that their kernel or input covers.
+    This is the function; the layer that holds the weight is `ConvTranspose2d`.
 
     Examples
     --------
-    >>> conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 3)), stride=2)
-    array([[[[1., 1., 2., 1., 1.]]]])
+    >>> image, kernel = np.array([[[[1.0, 2.0]]]]), np.ones((1, 1, 2, 2))
+    >>> engine.conv_transpose2d(image, kernel, stride=(1, 2))
+    array([[[[1., 1., 2., 2.],
+             [1., 1., 2., 2.]]]])
     """
-    return _conv_transpose(
-        2, input, weight, bias, stride, padding, output_padding, groups, dilation
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
     )
+    return _conv_transpose(2, input, weight, bias, options)
 
 
+@documented(_conv_transpose, axes=3)
 def conv_transpose3d(
     input: Array,
     weight: Array,
@@ -209,7 +282,21 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Array:
-    """Transposed convolution of volumes of three spatial axes; see `conv_transpose2d`."""
-    return _conv_transpose(
-        3, input, weight, bias, stride, padding, output_padding, groups, dilation
+    """Transposed convolution of volumes, as ``torch.nn.functional.conv_transpose3d`` does.
+
+    This is the function; the layer that holds the weight is `ConvTranspose3d`.
+
+    Examples
+    --------
+    >>> volume, kernel = np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 1, 2))
+    >>> engine.conv_transpose3d(volume, kernel, bias=np.array([0.5]))
+    array([[[[1.5, 2.5, 1.5]]]])
+    """
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
     )
+    return _conv_transpose(3, input, weight, bias, options)

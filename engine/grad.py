@@ -1,9 +1,7 @@
-"""Gradients of convolutions, with the signatures of torch.nn.grad and the same for transposed ones.
+"""Gradients of convolutions, with the signatures of torch.nn.grad, and of transposed ones.
 
-Each function takes what torch.nn.grad's takes, and also an unbatched call and, for convolutions,
-padding 'same' and 'valid'. `grad_output` must have exactly the shape of the result. For complex
-dtypes the gradient is torch.autograd's: that of the input meets conj(weight), that of the weight
-conj(input).
+Functions whose name begins with an underscore do the work for any number of axes. Their docstrings
+complete those of the public functions (see `documentation`).
 """
 
 from __future__ import annotations
@@ -11,48 +9,207 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import compute
-from .arguments import convolved, for_bias, for_input, for_weight, transposed
+from .arguments import ConvOptions, TransposedOptions, for_bias, for_input, for_weight
+from .compute import DEFAULT, Algorithm
+from .documentation import documented
 from .geometry import Array, Ints
 
 
 def _conv_input(
-    axes: int, input_size: Sequence[int], weight: Array, grad_output: Array, *options: object
+    axes: int,
+    input_size: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    options: ConvOptions,
+    algorithm: Algorithm = DEFAULT,
 ) -> Array:
+    """The gradient with respect to the input, over any number of axes.
+
+    For complex dtypes it is the gradient of torch.autograd, with the conjugate of the weight.
+    torch.nn.grad takes neither unbatched calls nor padding 'same' and 'valid'; they are taken here.
+
+    Parameters
+    ----------
+    input_size : tuple or list of ints, the shape (N, C, {X}) or (C, {X})
+        Shape of the input of the call, and so of the result.
+    weight : ndarray, shape (O, C/groups, {K})
+        Weight of the call, of any dtype that `conv{n}d` takes.
+    grad_output : ndarray, shape (N, O, {Y}) or (O, {Y})
+        Gradient of the result of the call, in the dtype of the weight.
+    stride, padding, dilation, groups :
+        As in the call of `conv{n}d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, {X}) or (C, {X})
+        C-contiguous, in the dtype of the weight and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `conv{n}d` rejects the call, or `grad_output` has not the shape of its result. It is a
+        RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+    """
     name = f"conv{axes}d_input"
-    g, w, gy = for_input(name, axes, convolved, input_size, weight, grad_output, *options)
-    gx = compute.input_gradient(g, w.conj(), gy)
+    g, w, gy = for_input(name, axes, input_size, weight, grad_output, options)
+    gx = compute.input_gradient(g, w.conj(), gy, algorithm=algorithm)
     return gx if len(input_size) == axes + 2 else gx[0]
 
 
 def _conv_weight(
-    axes: int, input: Array, weight_size: Sequence[int], grad_output: Array, *options: object
+    axes: int,
+    input: Array,
+    weight_size: Sequence[int],
+    grad_output: Array,
+    options: ConvOptions,
+    algorithm: Algorithm = DEFAULT,
 ) -> Array:
+    """The gradient with respect to the weight, over any number of axes.
+
+    For complex dtypes it is the gradient of torch.autograd, with the conjugate of the input.
+    torch.nn.grad takes neither unbatched calls nor padding 'same' and 'valid'; they are taken here.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, {X}) or (C, {X})
+        Input of the call, of any dtype that `conv{n}d` takes.
+    weight_size : tuple or list of ints, the shape (O, C/groups, {K})
+        Shape of the weight of the call, and so of the result.
+    grad_output : ndarray, shape (N, O, {Y}) or (O, {Y})
+        Gradient of the result of the call, in the dtype of the input.
+    stride, padding, dilation, groups :
+        As in the call of `conv{n}d`.
+
+    Returns
+    -------
+    ndarray, shape (O, C/groups, {K})
+        C-contiguous, in the dtype of the input and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `conv{n}d` rejects the call, or `grad_output` has not the shape of its result. It is a
+        RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+    """
     name = f"conv{axes}d_weight"
-    g, x, gy = for_weight(name, axes, convolved, input, weight_size, grad_output, *options)
-    return compute.weight_gradient(g, x.conj(), gy)
+    g, x, gy = for_weight(name, axes, input, weight_size, grad_output, options)
+    return compute.weight_gradient(g, x.conj(), gy, algorithm)
 
 
 def _conv_transpose_input(
-    axes: int, input_size: Sequence[int], weight: Array, grad_output: Array, *options: object
+    axes: int,
+    input_size: Sequence[int],
+    weight: Array,
+    grad_output: Array,
+    options: TransposedOptions,
+    algorithm: Algorithm = DEFAULT,
 ) -> Array:
+    """The gradient with respect to the input, over any number of axes.
+
+    For complex dtypes it is the gradient of torch.autograd, with the conjugate of the weight.
+
+    Parameters
+    ----------
+    input_size : tuple or list of ints, the shape (N, C, {X}) or (C, {X})
+        Shape of the input of the call, and so of the result.
+    weight : ndarray, shape (C, O/groups, {K})
+        Weight of the call, of any dtype that `conv_transpose{n}d` takes.
+    grad_output : ndarray, shape (N, O, {Y}) or (O, {Y})
+        Gradient of the result of the call, in the dtype of the weight.
+    stride, padding, output_padding, groups, dilation :
+        As in the call of `conv_transpose{n}d`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, {X}) or (C, {X})
+        C-contiguous, in the dtype of the weight and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `conv_transpose{n}d` rejects the call, or `grad_output` has not the shape of its result.
+        It is a RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+    """
     name = f"conv_transpose{axes}d_input"
-    g, w, gy = for_input(name, axes, transposed, input_size, weight, grad_output, *options)
-    gx = compute.forward(g, gy, w.conj())
+    g, w, gy = for_input(name, axes, input_size, weight, grad_output, options)
+    gx = compute.forward(g, gy, w.conj(), algorithm=algorithm)
     return gx if len(input_size) == axes + 2 else gx[0]
 
 
 def _conv_transpose_weight(
-    axes: int, input: Array, weight_size: Sequence[int], grad_output: Array, *options: object
+    axes: int,
+    input: Array,
+    weight_size: Sequence[int],
+    grad_output: Array,
+    options: TransposedOptions,
+    algorithm: Algorithm = DEFAULT,
 ) -> Array:
+    """The gradient with respect to the weight, over any number of axes.
+
+    For complex dtypes it is the gradient of torch.autograd, with the conjugate of the input.
+
+    Parameters
+    ----------
+    input : ndarray, shape (N, C, {X}) or (C, {X})
+        Input of the call, of any dtype that `conv_transpose{n}d` takes.
+    weight_size : tuple or list of ints, the shape (C, O/groups, {K})
+        Shape of the weight of the call, and so of the result.
+    grad_output : ndarray, shape (N, O, {Y}) or (O, {Y})
+        Gradient of the result of the call, in the dtype of the input.
+    stride, padding, output_padding, groups, dilation :
+        As in the call of `conv_transpose{n}d`.
+
+    Returns
+    -------
+    ndarray, shape (C, O/groups, {K})
+        C-contiguous, in the dtype of the input and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `conv_transpose{n}d` rejects the call, or `grad_output` has not the shape of its result.
+        It is a RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+    """
     name = f"conv_transpose{axes}d_weight"
-    g, x, gy = for_weight(name, axes, transposed, input, weight_size, grad_output, *options)
-    return compute.weight_gradient(g, gy, x.conj())
+    g, x, gy = for_weight(name, axes, input, weight_size, grad_output, options)
+    return compute.weight_gradient(g, gy, x.conj(), algorithm)
 
 
 def _conv_bias(axes: int, grad_output: Array) -> Array:
+    """The gradient with respect to the bias, over any number of axes.
+
+    It is the sum of `grad_output` over all axes but that of the channels, and so the same for
+    `conv{n}d` and `conv_transpose{n}d`.
+
+    Parameters
+    ----------
+    grad_output : ndarray, shape (N, O, {Y}) or (O, {Y})
+        Gradient of the result of the call, of any dtype that `conv{n}d` takes.
+
+    Returns
+    -------
+    ndarray, shape (O,)
+        In the dtype of `grad_output` and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `grad_output` has too few or too many axes. It is a RuntimeError and a ValueError.
+    ArgumentTypeError
+        `grad_output` has a wrong type. It is a TypeError.
+    """
     return compute.bias_gradient(for_bias(f"conv{axes}d_bias", axes, grad_output))
 
 
+@documented(_conv_input, axes=1)
 def conv1d_input(
     input_size: Sequence[int],
     weight: Array,
@@ -62,11 +219,19 @@ def conv1d_input(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Gradient of `conv1d` with respect to its input; see `conv2d_input`."""
-    options = (stride, padding, dilation, groups)
-    return _conv_input(1, input_size, weight, grad_output, *options)
+    """Gradient of `conv1d` with respect to its input, as ``torch.nn.grad.conv1d_input``.
+
+    Examples
+    --------
+    >>> kernel, grad_output = np.array([[[10.0, 1.0]]]), np.array([[[1.0, 2.0, 3.0]]])
+    >>> engine.grad.conv1d_input((1, 1, 4), kernel, grad_output)
+    array([[[10., 21., 32.,  3.]]])
+    """
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv_input(1, input_size, weight, grad_output, options)
 
 
+@documented(_conv_input, axes=2)
 def conv2d_input(
     input_size: Sequence[int],
     weight: Array,
@@ -76,32 +241,21 @@ def conv2d_input(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Gradient of `conv2d` with respect to its input.
+    """Gradient of `conv2d` with respect to its input, as ``torch.nn.grad.conv2d_input``.
 
-    Parameters
-    ----------
-    input_size : tuple or list of 3 or 4 ints
-        Shape of the input, and so of the result.
-    weight : ndarray
-        Kernels of the call.
-    grad_output : ndarray
-        Gradient of the call's result, in its shape and the weight's dtype.
-    stride, padding, dilation, groups :
-        As in the call of `conv2d`.
-
-    Returns
-    -------
-    ndarray, shape `input_size`
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        What `conv2d` would reject, or a `grad_output` of another shape.
+    Examples
+    --------
+    >>> kernel, grad_output = np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2))
+    >>> engine.grad.conv2d_input((1, 1, 3, 3), kernel, grad_output)
+    array([[[[1., 2., 1.],
+             [2., 4., 2.],
+             [1., 2., 1.]]]])
     """
-    options = (stride, padding, dilation, groups)
-    return _conv_input(2, input_size, weight, grad_output, *options)
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv_input(2, input_size, weight, grad_output, options)
 
 
+@documented(_conv_input, axes=3)
 def conv3d_input(
     input_size: Sequence[int],
     weight: Array,
@@ -111,11 +265,19 @@ def conv3d_input(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Gradient of `conv3d` with respect to its input; see `conv2d_input`."""
-    options = (stride, padding, dilation, groups)
-    return _conv_input(3, input_size, weight, grad_output, *options)
+    """Gradient of `conv3d` with respect to its input, as ``torch.nn.grad.conv3d_input``.
+
+    Examples
+    --------
+    >>> kernel, grad_output = np.ones((1, 1, 1, 1, 2)), np.ones((1, 1, 1, 2))
+    >>> engine.grad.conv3d_input((1, 1, 1, 3), kernel, grad_output)
+    array([[[[1., 2., 1.]]]])
+    """
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv_input(3, input_size, weight, grad_output, options)
 
 
+@documented(_conv_weight, axes=1)
 def conv1d_weight(
     input: Array,
     weight_size: Sequence[int],
@@ -125,11 +287,19 @@ def conv1d_weight(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Gradient of `conv1d` with respect to its weight; see `conv2d_weight`."""
-    options = (stride, padding, dilation, groups)
-    return _conv_weight(1, input, weight_size, grad_output, *options)
+    """Gradient of `conv1d` with respect to its weight, as ``torch.nn.grad.conv1d_weight``.
+
+    Examples
+    --------
+    >>> signal, grad_output = np.array([[[1.0, 2.0, 3.0]]]), np.array([[[1.0, 10.0]]])
+    >>> engine.grad.conv1d_weight(signal, (1, 1, 2), grad_output)
+    array([[[21., 32.]]])
+    """
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv_weight(1, input, weight_size, grad_output, options)
 
 
+@documented(_conv_weight, axes=2)
 def conv2d_weight(
     input: Array,
     weight_size: Sequence[int],
@@ -139,32 +309,20 @@ def conv2d_weight(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Gradient of `conv2d` with respect to its weight.
+    """Gradient of `conv2d` with respect to its weight, as ``torch.nn.grad.conv2d_weight``.
 
-    Parameters
-    ----------
-    input : ndarray
-        Input of the call.
-    weight_size : tuple or list of 4 ints
-        Shape of the weight, and so of the result.
-    grad_output : ndarray
-        Gradient of the call's result, in its shape and the input's dtype.
-    stride, padding, dilation, groups :
-        As in the call of `conv2d`.
-
-    Returns
-    -------
-    ndarray, shape `weight_size`
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        What `conv2d` would reject, or a `grad_output` of another shape.
+    Examples
+    --------
+    >>> image, grad_output = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
+    >>> engine.grad.conv2d_weight(image, (1, 1, 2, 2), grad_output)
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
     """
-    options = (stride, padding, dilation, groups)
-    return _conv_weight(2, input, weight_size, grad_output, *options)
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv_weight(2, input, weight_size, grad_output, options)
 
 
+@documented(_conv_weight, axes=3)
 def conv3d_weight(
     input: Array,
     weight_size: Sequence[int],
@@ -174,11 +332,19 @@ def conv3d_weight(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Array:
-    """Gradient of `conv3d` with respect to its weight; see `conv2d_weight`."""
-    options = (stride, padding, dilation, groups)
-    return _conv_weight(3, input, weight_size, grad_output, *options)
+    """Gradient of `conv3d` with respect to its weight, as ``torch.nn.grad.conv3d_weight``.
+
+    Examples
+    --------
+    >>> volume, grad_output = np.arange(3.0).reshape(1, 1, 1, 3), np.ones((1, 1, 1, 2))
+    >>> engine.grad.conv3d_weight(volume, (1, 1, 1, 1, 2), grad_output)
+    array([[[[[1., 3.]]]]])
+    """
+    options = ConvOptions(stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return _conv_weight(3, input, weight_size, grad_output, options)
 
 
+@documented(_conv_transpose_input, axes=1)
 def conv_transpose1d_input(
     input_size: Sequence[int],
     weight: Array,
@@ -189,11 +355,27 @@ def conv_transpose1d_input(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Array:
-    """Gradient of `conv_transpose1d` with respect to its input; see `conv_transpose2d_input`."""
-    options = (stride, padding, output_padding, groups, dilation)
-    return _conv_transpose_input(1, input_size, weight, grad_output, *options)
+    """Gradient of `conv_transpose1d` with respect to its input.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> kernel, grad_output = np.array([[[10.0, 1.0]]]), np.array([[[1.0, 2.0, 3.0]]])
+    >>> engine.grad.conv_transpose1d_input((1, 1, 2), kernel, grad_output)
+    array([[[12., 23.]]])
+    """
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return _conv_transpose_input(1, input_size, weight, grad_output, options)
 
 
+@documented(_conv_transpose_input, axes=2)
 def conv_transpose2d_input(
     input_size: Sequence[int],
     weight: Array,
@@ -206,30 +388,26 @@ def conv_transpose2d_input(
 ) -> Array:
     """Gradient of `conv_transpose2d` with respect to its input.
 
-    Parameters
-    ----------
-    input_size : tuple or list of 3 or 4 ints
-        Shape of the input, and so of the result.
-    weight : ndarray
-        Kernels of the call.
-    grad_output : ndarray
-        Gradient of the call's result, in its shape and the weight's dtype.
-    stride, padding, output_padding, groups, dilation :
-        As in the call of `conv_transpose2d`.
+    torch.nn.grad has no such function; torch.autograd computes the same.
 
-    Returns
-    -------
-    ndarray, shape `input_size`
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        What `conv_transpose2d` would reject, or a `grad_output` of another shape.
+    Examples
+    --------
+    >>> kernel, grad_output = np.ones((1, 1, 2, 2)), np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> engine.grad.conv_transpose2d_input((1, 1, 2, 2), kernel, grad_output)
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
     """
-    options = (stride, padding, output_padding, groups, dilation)
-    return _conv_transpose_input(2, input_size, weight, grad_output, *options)
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return _conv_transpose_input(2, input_size, weight, grad_output, options)
 
 
+@documented(_conv_transpose_input, axes=3)
 def conv_transpose3d_input(
     input_size: Sequence[int],
     weight: Array,
@@ -240,11 +418,27 @@ def conv_transpose3d_input(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Array:
-    """Gradient of `conv_transpose3d` with respect to its input; see `conv_transpose2d_input`."""
-    options = (stride, padding, output_padding, groups, dilation)
-    return _conv_transpose_input(3, input_size, weight, grad_output, *options)
+    """Gradient of `conv_transpose3d` with respect to its input.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> kernel, grad_output = np.ones((1, 1, 1, 1, 2)), np.arange(3.0).reshape(1, 1, 1, 3)
+    >>> engine.grad.conv_transpose3d_input((1, 1, 1, 2), kernel, grad_output)
+    array([[[[1., 3.]]]])
+    """
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return _conv_transpose_input(3, input_size, weight, grad_output, options)
 
 
+@documented(_conv_transpose_weight, axes=1)
 def conv_transpose1d_weight(
     input: Array,
     weight_size: Sequence[int],
@@ -255,11 +449,27 @@ def conv_transpose1d_weight(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Array:
-    """Gradient of `conv_transpose1d` with respect to its weight; see `conv_transpose2d_weight`."""
-    options = (stride, padding, output_padding, groups, dilation)
-    return _conv_transpose_weight(1, input, weight_size, grad_output, *options)
+    """Gradient of `conv_transpose1d` with respect to its weight.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> signal, grad_output = np.array([[[1.0, 10.0]]]), np.array([[[1.0, 2.0, 3.0]]])
+    >>> engine.grad.conv_transpose1d_weight(signal, (1, 1, 2), grad_output)
+    array([[[21., 32.]]])
+    """
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return _conv_transpose_weight(1, input, weight_size, grad_output, options)
 
 
+@documented(_conv_transpose_weight, axes=2)
 def conv_transpose2d_weight(
     input: Array,
     weight_size: Sequence[int],
@@ -272,30 +482,26 @@ def conv_transpose2d_weight(
 ) -> Array:
     """Gradient of `conv_transpose2d` with respect to its weight.
 
-    Parameters
-    ----------
-    input : ndarray
-        Input of the call.
-    weight_size : tuple or list of 4 ints
-        Shape of the weight, and so of the result.
-    grad_output : ndarray
-        Gradient of the call's result, in its shape and the input's dtype.
-    stride, padding, output_padding, groups, dilation :
-        As in the call of `conv_transpose2d`.
+    torch.nn.grad has no such function; torch.autograd computes the same.
 
-    Returns
-    -------
-    ndarray, shape `weight_size`
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        What `conv_transpose2d` would reject, or a `grad_output` of another shape.
+    Examples
+    --------
+    >>> image, grad_output = np.ones((1, 1, 2, 2)), np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> engine.grad.conv_transpose2d_weight(image, (1, 1, 2, 2), grad_output)
+    array([[[[ 8., 12.],
+             [20., 24.]]]])
     """
-    options = (stride, padding, output_padding, groups, dilation)
-    return _conv_transpose_weight(2, input, weight_size, grad_output, *options)
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return _conv_transpose_weight(2, input, weight_size, grad_output, options)
 
 
+@documented(_conv_transpose_weight, axes=3)
 def conv_transpose3d_weight(
     input: Array,
     weight_size: Sequence[int],
@@ -306,24 +512,63 @@ def conv_transpose3d_weight(
     groups: int = 1,
     dilation: Ints = 1,
 ) -> Array:
-    """Gradient of `conv_transpose3d` with respect to its weight; see `conv_transpose2d_weight`."""
-    options = (stride, padding, output_padding, groups, dilation)
-    return _conv_transpose_weight(3, input, weight_size, grad_output, *options)
+    """Gradient of `conv_transpose3d` with respect to its weight.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> volume, grad_output = np.ones((1, 1, 1, 2)), np.arange(3.0).reshape(1, 1, 1, 3)
+    >>> engine.grad.conv_transpose3d_weight(volume, (1, 1, 1, 1, 2), grad_output)
+    array([[[[[1., 3.]]]]])
+    """
+    options = TransposedOptions(
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return _conv_transpose_weight(3, input, weight_size, grad_output, options)
 
 
+@documented(_conv_bias, axes=1)
 def conv1d_bias(grad_output: Array) -> Array:
-    """Gradient of `conv1d` and `conv_transpose1d` with respect to the bias; see `conv2d_bias`."""
+    """Gradient of `conv1d` and `conv_transpose1d` with respect to the bias.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> engine.grad.conv1d_bias(np.ones((2, 3, 4)))
+    array([8., 8., 8.])
+    """
     return _conv_bias(1, grad_output)
 
 
+@documented(_conv_bias, axes=2)
 def conv2d_bias(grad_output: Array) -> Array:
-    """Gradient of a convolution, transposed or not, with respect to its bias.
+    """Gradient of `conv2d` and `conv_transpose2d` with respect to the bias.
 
-    The sum of `grad_output`, of shape (N, O, H, W) or (O, H, W), over all but the channels.
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> engine.grad.conv2d_bias(np.ones((3, 4, 5)))
+    array([20., 20., 20.])
     """
     return _conv_bias(2, grad_output)
 
 
+@documented(_conv_bias, axes=3)
 def conv3d_bias(grad_output: Array) -> Array:
-    """Gradient of `conv3d` and `conv_transpose3d` with respect to the bias; see `conv2d_bias`."""
+    """Gradient of `conv3d` and `conv_transpose3d` with respect to the bias.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Examples
+    --------
+    >>> engine.grad.conv3d_bias(np.ones((1, 2, 2, 2, 2)))
+    array([8., 8.])
+    """
     return _conv_bias(3, grad_output)

@@ -5,7 +5,7 @@ K times the input's memory.
 
 The gradients are the same product transposed. That of the input yields a column for each window,
 added back to where the window was (col2im); no zeros are stuffed between, so that a NaN or inf
-reaches only what it meets in the convolution.
+reaches only what it is multiplied with in the convolution.
 """
 
 from __future__ import annotations

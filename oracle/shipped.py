@@ -1,4 +1,4 @@
-"""torch as it ships: oneDNN and NNPACK on. An engine like any other, to be judged.
+"""torch as it ships, with oneDNN and NNPACK: an engine like any other, to be judged.
 
 `pytest -n auto --engine=oracle.shipped` judges it on contiguous tensors,
 `--engine=oracle.shipped:channels_last` on tensors whose channels are last in memory, in a process
@@ -8,14 +8,13 @@ that xdist replaces if it dies.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 
-from . import FUNCTIONS, Layer, on_arrays, tensor
+from . import FUNCTIONS, Layer, native_kernels, on_arrays, tensor
 from . import gradients as gradients_on
 
 LAYERS = Layer.__subclasses__()
@@ -24,25 +23,7 @@ LAYERS = Layer.__subclasses__()
 accumulator = {"float16": "float16"}
 
 Tensor = Callable[[Any], Any]
-
-
-def as_shipped(function: Any) -> Any:
-    """`function`, run with the libraries that torch uses unless told otherwise."""
-
-    @wraps(function)
-    def call(*arguments: Any, **named: Any) -> Any:
-        _libraries(on=True)
-        try:
-            return function(*arguments, **named)
-        finally:
-            _libraries(on=False)
-
-    return call
-
-
-def _libraries(*, on: bool) -> None:
-    torch._C._set_mkldnn_enabled(on)
-    torch.backends.nnpack.set_flags(on)
+as_shipped = native_kernels(native=False)  # a decorator, too
 
 
 def _channels_last(value: Any) -> Any:
@@ -57,6 +38,7 @@ def _channels_last(value: Any) -> Any:
 def _namespace(tensor: Tensor) -> SimpleNamespace:
     """The oracle's functions and layers on tensors that `tensor` makes."""
 
+    @as_shipped
     def gradients(
         function: str,
         operands: Mapping[str, Any],
@@ -67,9 +49,7 @@ def _namespace(tensor: Tensor) -> SimpleNamespace:
 
     functions = {name: as_shipped(on_arrays(name, tensor)) for name in FUNCTIONS}
     layers = {kind.__name__: _layer(kind, tensor) for kind in LAYERS}
-    return SimpleNamespace(
-        **functions, **layers, gradients=as_shipped(gradients), accumulator=accumulator
-    )
+    return SimpleNamespace(**functions, **layers, gradients=gradients, accumulator=accumulator)
 
 
 def _layer(kind: type[Layer], tensor: Tensor) -> type[Layer]:
@@ -77,6 +57,7 @@ def _layer(kind: type[Layer], tensor: Tensor) -> type[Layer]:
         "tensor": staticmethod(tensor),
         "__call__": as_shipped(kind.__call__),
         "backward": as_shipped(kind.backward),
+        "__doc__": kind.__doc__,
     }
     return type(kind.__name__, (kind,), body)
 

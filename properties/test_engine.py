@@ -1,27 +1,37 @@
 """The properties that an engine must have."""
 
 from .cases.case import Case
+from .cases.sequence import CaseSequence
 from .comparison.mismatch import Verdict
-from .generation import sampling
+from .generation import sampling, strategies
 from .generation.exhaustive import one_axis, two_axes
+from .generation.sequences import sequences
 from .generation.strategies import cases, invalid_cases, rounded_cases
 from .session.for_all import count_features, for_all, for_each, seek_the_bound, within_budget
 from .session.session import Session
 
 
-@for_all(cases, observe=count_features)
+@for_all(cases, plainly=sampling.cases, observe=count_features)
 def test_the_engine_equals_the_oracle(case: Case, session: Session) -> Verdict | None:
     """Accepted as by torch; shape, dtype, values; arguments unwritten; no state."""
     return session.against_oracle(case)
 
 
-@for_all(invalid_cases)
+@for_all(invalid_cases, plainly=sampling.invalid_cases)
 def test_the_engine_rejects_what_the_oracle_rejects(case: Case, session: Session) -> Verdict | None:
     """With torch's type of error and, for our own engine, the right argument to blame."""
     return session.against_oracle(case) if case.blame else None
 
 
-@for_all(cases, own_only=True)
+@for_all(strategies.sequences, plainly=sequences, shards=4, takes=CaseSequence)
+def test_no_call_depends_on_the_calls_before_it(
+    sequence: CaseSequence, session: Session
+) -> Verdict | None:
+    """Other sizes, steps, dtypes, weights or an error between; layers that are loaded anew."""
+    return session.in_order(sequence)
+
+
+@for_all(cases, plainly=sampling.cases, own_only=True)
 def test_the_engine_equals_its_definition(case: Case, session: Session) -> Verdict | None:
     """The fast algorithms compute what the readable one does."""
     return session.against_definition(case) if case.blame is None else None

@@ -13,6 +13,7 @@ from .forms import SIZES, Int, Size
 from .layouts import LayoutError, checked
 from .operation import OPS, Op
 from .rules import RULES
+from .sequence import CaseSequence
 
 _PLAIN = [name for name, rule in RULES.items() if not rule.seeded]
 _SEEDED = [name for name, rule in RULES.items() if rule.seeded]
@@ -25,6 +26,7 @@ class CaseError(ValueError):
     def __init__(self, line: str, column: int, message: str) -> None:
         super().__init__(f"column {column + 1}: {message}\n  {line}\n  {' ' * column}^")
         self.column = column
+        self.reason = message
 
 
 def parse(line: str, *, partial: bool = False) -> Case:
@@ -36,6 +38,29 @@ def parse(line: str, *, partial: bool = False) -> Case:
         The line is malformed or names something unknown; the message points at the column.
     """
     return _Parser(line, partial).case()
+
+
+def parse_source(text: str) -> Case | CaseSequence:
+    """The case that `text` names, or the sequence of cases if there are semicolons in it."""
+    starts = [0, *[at + 1 for at in _separators(text)]]
+    ends = [*_separators(text), len(text)]
+    cases = [_at(text, start, end) for start, end in zip(starts, ends, strict=True)]
+    return CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
+
+
+def _separators(text: str) -> list[int]:
+    """Where semicolons stand that are in no string: the quotes before them come in pairs."""
+    return [i for i, letter in enumerate(text) if letter == ";" and text[:i].count("'") % 2 == 0]
+
+
+def _at(text: str, start: int, end: int) -> Case:
+    """The case in a part of `text`; an error points at its column in the whole."""
+    part = text[start:end]
+    margin = start + len(part) - len(part.lstrip())
+    try:
+        return parse(part.strip())
+    except CaseError as error:
+        raise CaseError(text, margin + error.column, error.reason) from None
 
 
 class _Parser:

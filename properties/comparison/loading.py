@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from ..cases.operation import OPS
+from ..cases.operation import OPS, Op
 from .engine import Engine
 from .outcome import one_line
 
@@ -66,12 +67,35 @@ def _executed(spec: Any) -> ModuleType:
 
 
 def by_definition(package: ModuleType) -> Engine:
-    """A copy of our engine that computes everything by its definition."""
-    name = f"{package.__name__}_by_definition"
-    spec = importlib.util.spec_from_file_location(
-        name, package.__file__, submodule_search_locations=list(package.__path__)
-    )
-    copy = _executed(spec)
-    compute = importlib.import_module(f"{name}.compute")
-    compute.algorithm = importlib.import_module(f"{name}.definition")  # type: ignore[attr-defined]
-    return Engine("definition", copy, "")
+    """Our engine, with its definition for the algorithm of every function and layer."""
+    definition = importlib.import_module(f"{package.__name__}.definition")
+    names, grad = {"fold": package.fold, "unfold": package.unfold}, dict(vars(package.grad))
+    for op in OPS.values():
+        if op.is_layer:
+            names[op.name] = type(op.name, (getattr(package, op.name),), {"algorithm": definition})
+        elif op.has_gradients:
+            functions = _computed_by(definition, package, op)
+            names[op.name], grad[f"{op.name}_input"], grad[f"{op.name}_weight"] = functions
+    return Engine("definition", SimpleNamespace(**names, grad=SimpleNamespace(**grad)))
+
+
+def _computed_by(
+    algorithm: ModuleType, package: ModuleType, op: Op
+) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """A function of our engine and its two gradients, with another algorithm."""
+    kind = "TransposedOptions" if op.is_transposed else "ConvOptions"
+    options = getattr(package.arguments, kind)
+
+    def function(input: Any, weight: Any, bias: Any = None, **given: Any) -> Any:
+        worker = getattr(package.functional, f"_{op.family}")
+        return worker(op.axes, input, weight, bias, options(**given), algorithm)
+
+    def input_gradient(size: Any, weight: Any, grad_output: Any, **given: Any) -> Any:
+        worker = getattr(package.grad, f"_{op.family}_input")
+        return worker(op.axes, size, weight, grad_output, options(**given), algorithm)
+
+    def weight_gradient(input: Any, size: Any, grad_output: Any, **given: Any) -> Any:
+        worker = getattr(package.grad, f"_{op.family}_weight")
+        return worker(op.axes, input, size, grad_output, options(**given), algorithm)
+
+    return function, input_gradient, weight_gradient

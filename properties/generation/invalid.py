@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..cases.case import Case, Operand
-from ..cases.edit import reshaped, with_argument, with_operand
-from ..cases.operation import OPS, per_axis, rank
-from .valid import Choose, pick
+from ..cases.edit import natural, reshaped, with_argument, with_operand
+from ..cases.operation import OPS, Sizes, per_axis, rank
+from .budget import Choose, pick
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,11 @@ def _ones(case: Case) -> tuple[int, ...]:
     return (1,) * OPS[case.op].axes
 
 
+def _sizes(case: Case) -> tuple[Sizes, Sizes]:
+    """The spatial sizes of input and weight."""
+    return case.shapes["input"][-OPS[case.op].axes :], case.shapes["weight"][2:]
+
+
 def outputs(case: Case) -> int:
     """The channels of the result."""
     weight, groups = case.operands["weight"].shape, int(case.arguments.get("groups", 1))
@@ -101,8 +106,8 @@ def empty_axis(choose: Choose, case: Case) -> Case:
     axis = len(shape) - 1 - choose(n)
     dilation = per_axis(case.arguments.get("dilation", 1), n)
     kernel = case.operands["weight"].shape[2:]
-    extent = max(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-    padded = with_argument(case, "padding", extent)
+    extents = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    padded = with_argument(case, "padding", natural(extents))
     return reshaped(padded, "input", (*shape[:axis], 0, *shape[axis + 1 :]))
 
 
@@ -187,11 +192,8 @@ def same_with_stride(choose: Choose, case: Case) -> Case:
 
 def empty_result(choose: Choose, case: Case) -> Case:
     """Padding that leaves nothing of a transposed convolution's result."""
-    op, weight = OPS[case.op], case.operands["weight"].shape
     plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
-    widest = max(
-        x + k for x, k in zip(case.operands["input"].shape[-op.axes :], weight[2:], strict=True)
-    )
+    widest = max(x + k for x, k in zip(*_sizes(case), strict=True))
     return with_argument(plain, "padding", widest)
 
 
@@ -208,23 +210,25 @@ def output_padding_too_large(choose: Choose, case: Case) -> Case:
     op = OPS[case.op]
     steps = [per_axis(case.arguments.get(k, 1), op.axes) for k in ("stride", "dilation")]
     plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k != "output_size"})
-    return with_argument(plain, "output_padding", max(map(max, steps)) + choose(2))
+    more = choose(2)
+    return with_argument(
+        plain, "output_padding", natural(tuple(max(s) + more for s in zip(*steps, strict=True)))
+    )
 
 
 def output_size(choose: Choose, case: Case) -> Case:
     """An output size of a wrong length, or out of reach."""
     n = OPS[case.op].axes
     plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
-    return with_argument(plain, "output_size", pick(choose, ((1,) * (n + 3), (), (99,) * n)))
+    beyond = tuple(x + k for x, k in zip(*_sizes(case), strict=True))
+    return with_argument(plain, "output_size", pick(choose, ((1,) * (n + 3), (), beyond)))
 
 
 def mode_too_wide(choose: Choose, case: Case) -> Case:
     """A border wider than what it is copied from."""
-    op = OPS[case.op]
     plain = replace(case, arguments={k: v for k, v in case.arguments.items() if k == "groups"})
-    widest = max(case.operands["input"].shape[-op.axes :])
     mode = with_argument(plain, "padding_mode", pick(choose, ("reflect", "circular")))
-    return with_argument(mode, "padding", widest + 1)
+    return with_argument(mode, "padding", natural(tuple(x + 1 for x in _sizes(case)[0])))
 
 
 def plainly(fault: Spoiler) -> Spoiler:
@@ -294,9 +298,9 @@ _BACK = (
 SPOILERS: dict[str, tuple[Spoiler, ...]] = {
     "conv": (
         *_OPERANDS,
+        Spoiler("bias of another dtype", "bias", other_dtype("bias")),
         Spoiler("an empty spatial axis", "input", empty_axis),
         Spoiler("a kernel larger than the padded input", "weight", kernel_too_large),
-        Spoiler("bias of another dtype", "bias", other_dtype("bias")),
         *(*_STEPS, *_PADDING, *_GROUPS),
     ),
     "conv_transpose": (

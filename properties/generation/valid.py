@@ -3,53 +3,47 @@
 Everything is built on one primitive, ``choose(n)``, an integer in 0 … n - 1 of which 0 is the
 simplest. Menus are therefore ordered from simple to odd, and repeat an entry to weigh it.
 
-The sizes of the window's places are chosen first and the input's size follows, so that nothing
-is drawn in vain, and the formula that an engine uses is not repeated here.
+Sizes have a heavy tail. In three cases of five every quantity is small; in the others one to
+three are drawn over all octaves that the budget of a case has room for, on one axis or on all.
+One case in four has all its axes alike, and of those with something tall, one in two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from math import prod
-from typing import Any, TypeVar
+from math import isqrt
+from typing import Any
 
 import numpy as np
 
 from ..cases.case import DTYPES, LAYOUTS, Case, Operand
 from ..cases.data import widest_range
 from ..cases.edit import natural
-from ..cases.operation import OPS, PADDING_MODES, Op, terms
+from ..cases.operation import OPS, PADDING_MODES, Op, Sizes, terms
+from .budget import ELEMENTS, Budget, Choose, Quantities, pick, tall
+from .geometry import Arguments, Axis, Geometry, rests, same_border, widest_padding
 
-Choose = Callable[[int], int]
-T = TypeVar("T")
-
-# The most taps, places and channels per group, by number of axes: small, but K passes 64.
+# What counts as small, by number of axes.
 TAPS = {1: 7, 2: 5, 3: 3}
 PLACES = {1: 6, 2: 4, 3: 3}
 CHANNELS = {1: (1, 2, 3, 11), 2: (1, 2, 3, 5), 3: (1, 2, 3)}
 BATCH: tuple[int | None, ...] = (1, 2, 3, 1, 2, 0, None)  # None: unbatched
+PADDING = 4
+
+# How many quantities of a case are tall, and which: padding needs places to lie on.
+HOW_MANY = (0, 0, 0, 0, 0, 0, 1, 1, 2, 3)
+TALL: tuple[tuple[str, ...], ...] = (
+    *(("batch",), ("groups",), ("channels",), ("filters",)),
+    *(("taps",), ("places",), ("stride",), ("dilation",), ("padding", "places")),
+)
 WEIGHTS = {"float32": 6, "float64": 3, "float16": 2, "complex64": 1, "complex128": 1, "int64": 1}
-
-
-def pick(choose: Choose, menu: Sequence[T]) -> T:
-    return menu[choose(len(menu))]
 
 
 def weighted(dtypes: Sequence[str]) -> tuple[str, ...]:
     """A menu of `dtypes` in which the floats that are used most stand most often."""
     return tuple(d for d in DTYPES if d in dtypes for _ in range(WEIGHTS.get(d, 1)))
-
-
-def build(choose: Choose, ops: Sequence[str], dtypes: Sequence[str]) -> Case:
-    """A valid case of one of `ops` over one of `dtypes` (a menu as `weighted` makes it)."""
-    op = OPS[pick(choose, ops)]
-    dtype = pick(choose, drawable(op, tuple(dtypes)))
-    shapes, arguments = _BUILDERS[op.family](choose, op)
-    given = {k: v for k, v in arguments.items() if v != op.arguments[k] or type(v) is np.int64}
-    operands = _operands(choose, op, shapes, dtype)
-    return Case(op.name, operands, given, _data(choose, op, shapes, given, dtype))
 
 
 @cache
@@ -58,160 +52,174 @@ def drawable(op: Op, dtypes: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(d for d in dtypes if np.dtype(d).kind in op.kinds)
 
 
-Built = tuple[dict[str, tuple[int, ...]], dict[str, Any]]  # the operands' shapes, the arguments
+def takers(ops: Sequence[str], dtypes: Sequence[str]) -> tuple[str, ...]:
+    """Those of `ops` that take some of `dtypes`."""
+    return tuple(op for op in ops if drawable(OPS[op], tuple(dtypes)))
 
 
-@dataclass(frozen=True)
-class Axis:
-    """One axis, made from what the window visits: `places` positions and a `rest` beyond."""
-
-    taps: int
-    stride: int
-    dilation: int
-    places: int
-    rest: int
-    padding: int
-
-    @property
-    def size(self) -> int:
-        """What the window visits, less the padding."""
-        reach = (self.places - 1) * self.stride + (self.taps - 1) * self.dilation + 1
-        return reach + self.rest - 2 * self.padding
+def build(choose: Choose, ops: Sequence[str], dtypes: Sequence[str]) -> Case:
+    """A valid case of one of `ops` over one of `dtypes` (a menu as `weighted` makes it)."""
+    op = OPS[pick(choose, ops)]
+    dtype = pick(choose, drawable(op, tuple(dtypes)))
+    return dressed(choose, _FAMILIES[op.family](choose, op), dtype)
 
 
-def _axis(choose: Choose, op: Op, padding: bool = True, mode: str = "zeros") -> Axis:
-    taps = 1 + choose(TAPS[op.axes])
-    stride = 1 + choose(3)
-    dilation = 1 + choose(3)
-    places = 1 + choose(PLACES[op.axes])
-    # 0 is the exact fit; an output padding may reach up to the larger of stride and dilation
-    rest = choose(max(stride, dilation) if op.is_transposed else stride)
-    bare = Axis(taps, stride, dilation, places, rest, 0)
-    most = {"reflect": (bare.size - 1) // 3, "circular": bare.size // 3}
-    limit = min(most.get(mode, 4), (bare.size - 1) // 2, 4) if padding else 0
-    return replace(bare, padding=choose(limit + 1))
+def _quantities(choose: Choose, budget: Budget) -> Quantities:
+    names = [name for _ in range(pick(choose, HOW_MANY)) for name in pick(choose, TALL)]
+    return Quantities(choose, frozenset(names), budget)
 
 
-def _same_axis(choose: Choose, op: Op, padding: bool = True, mode: str = "zeros") -> Axis:
-    """An axis of any size at stride 1.
-
-    As many choices as `_axis` makes at the least, lest 'same' look simpler to a shrinker.
-    """
-    taps, dilation = 1 + choose(TAPS[op.axes]), 1 + choose(3)
-    size = 1 + choose(PLACES[op.axes]) + choose(3)
-    if mode != "zeros":  # the border is a copy of the input: it must not be wider
-        size += (taps - 1) * dilation - (taps - 1) * dilation // 2
-    return Axis(taps, 1, dilation, size - (taps - 1) * dilation, 0, 0)
-
-
-def _spread(axes: Sequence[Axis], form: Any, *names: str) -> dict[str, Any]:
-    """Arguments of one value per axis, in one of torch's forms."""
-    return {name: form(tuple(getattr(axis, name) for axis in axes)) for name in names}
-
-
-def _counts(choose: Choose, op: Op) -> tuple[tuple[int, ...], int, int, int]:
-    """The batch axis if there is one, groups, and channels and filters of one group."""
-    groups = pick(choose, (1, 1, 2, 3, 4))
-    channels, filters = pick(choose, CHANNELS[op.axes]), pick(choose, (1, 2, 3))
-    batch = pick(choose, BATCH)
-    return (() if batch is None else (batch,)), groups, channels, filters
-
-
-def _with_bias(
-    choose: Choose, shapes: dict[str, tuple[int, ...]], size: int
-) -> dict[str, tuple[int, ...]]:
-    return {**shapes, "bias": (size,)} if choose(2) else shapes
-
-
-def _conv(choose: Choose, op: Op) -> Built:
-    batch, groups, channels, filters = _counts(choose, op)
-    padding = pick(choose, ("", "", "", "", "same", "valid"))
+def _conv(choose: Choose, op: Op) -> Geometry:
+    q = _quantities(choose, Budget.of())
+    counts = _counts(q, op, "wide", "narrow")
+    word = pick(choose, ("", "", "", "", "same", "valid"))
     mode = pick(choose, PADDING_MODES) if op.is_layer else "zeros"
-    kind = _same_axis if padding == "same" else _axis
-    axes = [kind(choose, op, not padding, mode) for _ in range(op.axes)]
-    shapes = {
-        "input": (*batch, groups * channels, *[axis.size for axis in axes]),
-        "weight": (groups * filters, channels, *[axis.taps for axis in axes]),
-    }
-    shapes = _with_bias(choose, shapes, groups * filters)
-    form = pick(choose, FORMS if mode == "zeros" else FORMS[:-2])
-    arguments = _spread(axes, form, "stride", "padding", "dilation")
-    if padding:
-        arguments["padding"] = padding
-    arguments["groups"] = np.int64(groups) if form is numpy_integers else groups
-    return shapes, {**arguments, "padding_mode": mode} if op.is_layer else arguments
+    bias = choose(2) == 1
+    return Geometry(op, _axes(q, op, word, mode), **counts, bias=bias, word=word, mode=mode)
 
 
-def _transpose(choose: Choose, op: Op) -> Built:
-    batch, groups, channels, filters = _counts(choose, op)
-    axes = [_axis(choose, op) for _ in range(op.axes)]
-    shapes = {
-        "input": (*batch, groups * channels, *[axis.places for axis in axes]),
-        "weight": (groups * channels, filters, *[axis.taps for axis in axes]),
-    }
-    shapes = _with_bias(choose, shapes, groups * filters)
-    form, arguments = pick(choose, FORMS), {}
-    if op.is_layer and all(axis.rest < axis.stride for axis in axes) and choose(3) == 2:
-        form = tuple  # torch indexes the stride then
-        arguments["output_size"] = tuple(axis.size for axis in axes)
-    else:
-        arguments["output_padding"] = form(tuple(axis.rest for axis in axes))
-    arguments |= _spread(axes, form, "stride", "padding", "dilation")
-    return shapes, {**arguments, "groups": groups}
+def _transpose(choose: Choose, op: Op) -> Geometry:
+    q = _quantities(choose, Budget.of())
+    counts = _counts(q, op, "narrow", "wide")
+    bias, sized = choose(2) == 1, choose(3) == 2 and op.is_layer
+    axes = _axes(q, op)
+    fits = all(axis.rest < axis.stride for axis in axes)
+    return Geometry(op, axes, **counts, bias=bias, sized=sized and fits)
 
 
-def _unfold(choose: Choose, op: Op) -> Built:
-    batch, _, channels, _ = _counts(choose, op)
-    axes = [_axis(choose, op) for _ in range(op.axes)]
-    form = pick(choose, FORMS[:-2])
-    arguments = _spread(axes, form, "dilation", "padding", "stride")
-    arguments["kernel_size"] = form(tuple(axis.taps for axis in axes))
-    return {"input": (*batch, channels, *[axis.size for axis in axes])}, arguments
+def _windows(choose: Choose, op: Op) -> Geometry:
+    """Of fold and unfold, which multiply nothing: their work is the elements of all windows."""
+    q = _quantities(choose, Budget.of(work=ELEMENTS))
+    channels = _channels(q, op, "wide", "work")
+    batch = _batch(q)
+    return Geometry(op, _axes(q, op), batch, channels=channels)
 
 
-def _fold(choose: Choose, op: Op) -> Built:
-    batch, _, channels, _ = _counts(choose, op)
-    axes = [_axis(choose, op) for _ in range(op.axes)]
-    form = pick(choose, FORMS[:-2])
-    arguments = _spread(axes, form, "dilation", "padding", "stride")
-    arguments["kernel_size"] = form(tuple(axis.taps for axis in axes))
-    arguments["output_size"] = form(tuple(axis.size for axis in axes))
-    taps, places = prod(axis.taps for axis in axes), prod(axis.places for axis in axes)
-    return {"input": (*batch, channels * taps, places)}, arguments
-
-
-_BUILDERS = {
+_FAMILIES: dict[str, Callable[[Choose, Op], Geometry]] = {
     "conv": _conv,
     "Conv": _conv,
-    "unfold": _unfold,
-    "fold": _fold,
+    "unfold": _windows,
+    "fold": _windows,
     "conv_transpose": _transpose,
     "ConvTranspose": _transpose,
 }
 
 
-def numpy_integers(values: tuple[int, ...]) -> Any:
-    return np.int64(values[0]) if len(set(values)) == 1 else tuple(map(np.int64, values))
+def _counts(q: Quantities, op: Op, inner: str, outer: str) -> dict[str, Any]:
+    """Groups, channels and filters of a group, batch: what is tall comes first to its share.
 
-
-def single(values: tuple[int, ...]) -> Any:
-    return values[:1] if len(set(values)) == 1 else values
-
-
-FORMS = (natural, natural, natural, natural, tuple, list, single, numpy_integers)
-
-
-def _operands(
-    choose: Choose, op: Op, shapes: dict[str, tuple[int, ...]], dtype: str
-) -> dict[str, Any]:
-    layouts: Sequence[str] = LAYOUTS if choose(3) == 2 else LAYOUTS[:1]
-    return {
-        name: Operand(
-            shapes[name], dtype, layouts[choose(len(layouts))] if layouts[1:] else layouts[0]
-        )
-        for name in op.operands
-        if name in shapes
+    Channels are on the array `inner`, filters on `outer`.
+    """
+    draw: dict[str, Callable[[], int | None]] = {
+        "groups": lambda: _groups(q),
+        "channels": lambda: _channels(q, op, inner, "work", "weight"),
+        "filters": lambda: _filters(q, outer),
+        "batch": lambda: _batch(q),
     }
+    return {name: draw[name]() for name in sorted(draw, key=lambda name: name not in q.tall)}
+
+
+def _spent(q: Quantities, value: int, *accounts: str) -> int:
+    q.budget.spend(value, *accounts)
+    return value
+
+
+def _counted(q: Quantities, name: str, menu: Sequence[int], *accounts: str) -> int:
+    """One of `menu` as far as there is room, or a tall value."""
+    most = q.budget.room(*accounts)
+    value = tall(q.choose, 1, most) if name in q.tall else min(pick(q.choose, menu), most)
+    return _spent(q, value, *accounts)
+
+
+def _groups(q: Quantities) -> int:
+    return _counted(q, "groups", (1, 1, 2, 3, 4), "calls", "work", "wide", "narrow", "weight")
+
+
+def _channels(q: Quantities, op: Op, *accounts: str) -> int:
+    return _counted(q, "channels", CHANNELS[op.axes], *accounts)
+
+
+def _filters(q: Quantities, outer: str) -> int:
+    return _counted(q, "filters", (1, 2, 3), "work", "weight", outer)
+
+
+def _batch(q: Quantities) -> int | None:
+    accounts = ("calls", "work", "wide", "narrow")
+    if "batch" in q.tall:
+        return _spent(q, tall(q.choose, 1, q.budget.room(*accounts)), *accounts)
+    value = pick(q.choose, BATCH)
+    return value and _spent(q, min(value, q.budget.room(*accounts)), *accounts)
+
+
+def _axes(q: Quantities, op: Op, word: str = "", mode: str = "zeros") -> tuple[Axis, ...]:
+    """All axes alike, or each drawn for itself; what is tall is so on all or on one."""
+    n = op.axes
+    if n > 1 and q.choose(4) > (1 if q.tall else 2):
+        return (_axis(q.over(q.budget.root(n)), op, word, mode),) * n
+    at = q.choose(n + 1)
+    drawn = [
+        _axis(q if at in (0, axis + 1) else q.without_tall(), op, word, mode) for axis in range(n)
+    ]
+    return tuple(drawn)
+
+
+def _axis(q: Quantities, op: Op, word: str, mode: str) -> Axis:
+    """Each quantity is bounded by what those before it leave of the elements that it reaches."""
+    budget, n, copied = q.budget, op.axes, word == "same" and mode != "zeros"
+    wide = budget.room("wide")
+    if word == "same":  # one half for the border
+        wide = max(1, wide // 2)
+    work = budget.room("work", "weight")  # a border that is a copy needs places to copy
+    taps = q.draw("taps", TAPS[n], min(wide, isqrt(work) if copied else work))
+    budget.spend(taps, "work", "weight")
+    narrow = budget.room("work", "narrow")
+    most = min(wide, narrow) if copied else wide
+    axis = Axis(taps, 1, q.draw("dilation", 3, max(1, (most - 1) // max(1, taps - 1))))
+    places = q.draw("places", PLACES[n], max(1, min(wide - axis.span, narrow)))
+    axis = replace(axis, places=places)
+    axis = same_border(axis, mode) if word == "same" else _stepped(q, op, axis, wide)
+    if not word:
+        axis = replace(axis, border=2 * _padding(q, widest_padding(axis, mode)))
+    budget.spend(axis.reach, "wide")
+    budget.spend(axis.places, "work", "narrow")
+    return axis
+
+
+def _stepped(q: Quantities, op: Op, axis: Axis, wide: int) -> Axis:
+    """`axis` with a stride and a rest: exact fit, the most that there can be, or any."""
+    room = (wide - axis.span - 1) // max(1, axis.places - 1)
+    axis = replace(axis, stride=q.draw("stride", 3, max(1, room)))
+    limit = min(rests(op, axis), wide - axis.reach + 1)
+    if limit > PADDING:
+        limit = pick(q.choose, (limit, limit, 1, -limit))
+    return replace(axis, rest=-limit - 1 if limit < 0 else q.choose(limit))
+
+
+def _padding(q: Quantities, most: int) -> int:
+    if "padding" in q.tall and most:
+        return tall(q.choose, 1, most)
+    return q.choose(min(most, PADDING) + 1)
+
+
+# ---- How a call looks: its operands' layouts and data, and the form of its arguments ----
+
+
+def dressed(choose: Choose, geometry: Geometry, dtype: str) -> Case:
+    """A case of `geometry`, laid out, filled and said in some way."""
+    op, shapes = geometry.op, geometry.shapes
+    arguments = draw_form(choose, op, geometry.arguments)
+    default = op.arguments
+    given = {k: v for k, v in arguments.items() if v != default[k] or type(v) is np.int64}
+    plain = choose(3) < 2
+    layouts = {k: "contiguous" if plain else draw_layout(choose, v) for k, v in shapes.items()}
+    operands = {k: Operand(v, dtype, layouts[k]) for k, v in shapes.items()}
+    rule = draw_rule(choose, op, dtype, terms(op, shapes, given))
+    return Case(op.name, operands, given, rule)
+
+
+def draw_layout(choose: Choose, shape: Sizes) -> str:
+    """Any layout."""
+    return pick(choose, LAYOUTS)
 
 
 SEEDED = {
@@ -221,15 +229,33 @@ SEEDED = {
 }
 
 
-def _data(
-    choose: Choose,
-    op: Op,
-    shapes: dict[str, tuple[int, ...]],
-    arguments: dict[str, Any],
-    dtype: str,
-) -> str:
-    menu = next(v for k, v in SEEDED.items() if np.dtype(dtype).kind in k)
+def draw_rule(choose: Choose, op: Op, dtype: str, k: int) -> str:
+    """A rule and its seed; integers only where their sums of `k` terms have a range."""
+    menu = next(v for kinds, v in SEEDED.items() if np.dtype(dtype).kind in kinds)
     rule = pick(choose, ("ones", "ramp", *menu * 2))
-    if rule == "integers" and widest_range(terms(op, shapes, arguments), dtype) < 1:
+    if rule == "integers" and widest_range(k, dtype) < 1:
         rule = menu[-1]
     return rule if rule in ("ones", "ramp") else f"{rule}:{choose(1000)}"
+
+
+def numpy_integers(values: Sizes) -> Any:
+    return np.int64(values[0]) if len(set(values)) == 1 else tuple(map(np.int64, values))
+
+
+def single(values: Sizes) -> Any:
+    return values[:1] if len(set(values)) == 1 else values
+
+
+FORMS = (natural, natural, natural, natural, tuple, list, single, numpy_integers)
+
+
+def draw_form(choose: Choose, op: Op, arguments: Arguments) -> Arguments:
+    """`arguments`, which have one value per axis, in one of the forms that torch takes."""
+    strict = op.family in ("fold", "unfold") or arguments.get("padding_mode", "zeros") != "zeros"
+    form: Any = pick(choose, FORMS[:-2] if strict else FORMS)
+    if op.is_transposed and "output_size" in arguments:
+        form = tuple  # torch indexes the stride then
+    said = {k: form(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
+    if form is numpy_integers and not op.is_transposed:
+        said["groups"] = np.int64(said["groups"])
+    return said

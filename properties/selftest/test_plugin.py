@@ -62,6 +62,19 @@ def test_a_case_that_fails_exits_with_1_and_prints_the_block(swapped: str) -> No
     assert f"  replay    pytest {swapped} --case '{HOLDS}'\n" in result.stdout
 
 
+def test_an_engine_outside_the_project_is_found_without_an_equals_sign(swapped: str) -> None:
+    result = run("--engine", swapped.removeprefix("--engine="), "--case", HOLDS)
+    assert result.returncode == 1
+    assert "ShapeMismatch: output has another shape" in result.stdout
+
+
+def test_other_runs_of_pytest_do_not_load_the_harness(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n\ndef test(): assert 'torch' not in sys.modules"
+    )
+    assert "1 passed" in run(str(tmp_path), f"--rootdir={tmp_path}").stdout
+
+
 def test_a_file_of_cases_runs_each_line(tmp_path: Path) -> None:
     file = tmp_path / "cases.txt"
     file.write_text(f"# two of them\n{HOLDS}\n\nconv1d((1, 1, 3), (1, 1, 2))\n")
@@ -132,12 +145,12 @@ def test_a_seed_draws_the_same_cases_again() -> None:
         run("-k", "oracle and shard and 3", "--hypothesis-seed=5", "--examples=50", "-q").stdout
         for _ in range(2)
     )
-    assert met(first) == met(second) != []
+    assert counted(first) == counted(second) != []
 
 
-def met(output: str) -> list[str]:
+def counted(output: str) -> list[str]:
     """The lines of the summary that count what was drawn, but for the time it took."""
-    return [line for line in output.splitlines() if line.startswith(("sampled:", "met:"))]
+    return [line for line in output.splitlines() if line.startswith(("sampled:", "covered:"))]
 
 
 def test_torch_as_it_ships_can_be_judged() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 import shutil
@@ -53,6 +54,17 @@ def test_a_command_prints_what_the_readme_shows(command: str, output: str, proje
         ran, cwd=project, capture_output=True, text=True, timeout=600, check=False
     )
     assert re.search(as_pattern(output), result.stdout, re.DOTALL), result.stdout
+
+
+def test_the_examples_are_true() -> None:
+    text = "\n".join(re.findall(r"```pycon\n(.*?)```", README, re.DOTALL))
+    examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", "README.md", 0)
+    assert examples.examples
+    assert doctest.DocTestRunner(verbose=False).run(examples).failed == 0
+
+
+def test_a_newcomer_reads_it_in_a_few_minutes() -> None:
+    assert len(README.splitlines()) <= 180
 
 
 def test_the_continuous_integration_runs_the_readmes_commands() -> None:

@@ -1,4 +1,7 @@
-"""@for_all(cases): one property serves Hypothesis' shards, the corpus and --case alike."""
+"""@for_all(cases): one property serves Hypothesis' shards, the corpus and --case alike.
+
+@relation(families, …) does the same with a metamorphic relation.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,28 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from itertools import islice
 from typing import Any
 
 import pytest
 from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
-from ..cases.case import Case
+from ..cases.case import DTYPES, Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
+from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
+from .confirmation import confirmed, settled
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
+FEWEST = 10  # cases after a failure, in which one of another kind may show
 
-Strategy = Callable[..., st.SearchStrategy[Case]]
-Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
+Strategy = Callable[..., st.SearchStrategy[Any]]
+Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Any]]
 Observer = Callable[[Session, Case, Verdict], None]
 Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
@@ -37,32 +46,62 @@ class Property:
     takes_lines: bool = False  # of --case
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
+    takes: type = Case  # what it is about
 
 
 def for_all(
     strategy: Strategy,
     *,
+    plainly: Sampler | None = None,
     shards: int = SHARDS,
     own_only: bool = False,
     lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
+    takes: type = Case,
 ) -> Callable[[Predicate], Any]:
-    """Make a test of a predicate about one case.
+    """Make a test of a predicate about one case (or whatever it `takes`).
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
-    `strategy`, and, unless `lines` is false, once per line of the corpus or of --case. `observe`
-    sees each verdict on a case drawn. Explored `lightly`, a property that is one of many draws
-    a fraction of the cases, in one shard, and leaves the corpus to others.
+    `strategy` and as many again from `plainly`, which samples the same cases at a fraction of the
+    cost, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees
+    each verdict on a case drawn. Explored `lightly`, a property that is one of many draws a
+    fraction of the cases, in one shard, and leaves the corpus to others.
     """
 
     def decorate(predicate: Predicate) -> Any:
         def explore(shard: int, session: Session) -> None:
-            _search(predicate, strategy, shard, session, observe, LIGHTLY if lightly else 1)
+            part = LIGHTLY if lightly else 1
+            _search(predicate, strategy, plainly, shard, session, observe, part)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
-        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
+        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus, takes=takes))
+
+    return decorate
+
+
+def relation(
+    families: tuple[str, ...],
+    *preconditions: Precondition,
+    dtypes: tuple[str, ...] = DTYPES,
+    partner: Partner = itself,
+) -> Callable[[Equation], Any]:
+    """Make a test of a metamorphic relation from the function that yields its sides.
+
+    The arguments are those of `Relation`. The test explores its cases lightly, as one of many.
+    """
+
+    def decorate(equation: Equation) -> Any:
+        made = Relation(equation, families, preconditions, dtypes, partner)
+
+        @wraps(equation)
+        def predicate(case: Case, session: Session) -> Verdict | None:
+            return made.verdict(case, session.engine, session.definition)
+
+        test = for_all(made.cases, plainly=made.sample, lightly=True)(predicate)
+        test.relation = made
+        return test
 
     return decorate
 
@@ -91,7 +130,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
-                    raise session.smallest(predicate, mismatch) from None
+                    raise settled(session, predicate, mismatch) from None
                 session.statistics.complete(enumeration.__name__, case, verdict)
 
         return _as_test(Property(predicate, explore, shards))
@@ -115,7 +154,7 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
                     kind = (type(mismatch).__name__, case.op)
                     if kind not in found:
                         session.keep(mismatch)
-                        found[kind] = session.smallest(predicate, mismatch)
+                        found[kind] = settled(session, predicate, mismatch)
                         session.keep(found[kind])
                 if time.monotonic() > until:
                     break
@@ -130,11 +169,16 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
 def _as_test(made: Property) -> Any:
     predicate = made.predicate
 
-    def test(source: int | Case, session: Session) -> None:
+    def test(source: int | Case | CaseSequence, session: Session) -> None:
         session.asked = True
-        if not isinstance(source, Case):
+        if isinstance(source, int):
             made.explore(source, session)
-        elif session.check(predicate, source) is None:
+            return
+        try:
+            verdict = session.check(predicate, source)
+        except Mismatch as mismatch:
+            raise confirmed(session, predicate, mismatch) from None
+        if verdict is None:
             pytest.skip("says nothing about this case")
 
     test.__doc__ = predicate.__doc__
@@ -147,26 +191,75 @@ def _as_test(made: Property) -> Any:
 def _search(
     predicate: Predicate,
     strategy: Strategy,
+    plainly: Sampler | None,
     shard: int,
     session: Session,
     observe: Observer | None,
     part: float,
 ) -> None:
-    """Search one shard: its cases depend on the run's seed and the shard alone."""
+    """Search one shard: its cases depend on the run's seed and the shard alone.
+
+    Hypothesis stops at the first failure. There may be others of another kind: the plain sampler
+    goes on, after a failure for as many cases again, and lets the kinds pass that are known.
+    """
+    options = session.options
+    cases = strategy(ops=options.ops, dtypes=options.dtypes)
+    if cases.is_empty:
+        pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
+    examples = max(1, round(settings().max_examples * part))
+    digest = zlib.crc32(f"{options.seed}:{predicate.__name__}:{shard}".encode())
+    found: dict[type[Mismatch], Mismatch] = {}
+    drawn: list[Case] = []
 
     def holds(case: Case) -> None:
-        verdict = session.check(predicate, case)
+        drawn.append(case)
+        try:
+            verdict = session.check(predicate, case)
+        except Mismatch as mismatch:
+            if type(mismatch) not in found:
+                raise
+            return
         if observe and verdict is not None and verdict.status is Status.AGREED:
             observe(session, case, verdict)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
-    digest = zlib.crc32(f"{session.options.seed}:{predicate.__name__}:{shard}".encode())
-    search = given(strategy(ops=session.options.ops, dtypes=session.options.dtypes))(holds)
-    examples = max(1, round(settings().max_examples * part))
+    for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
+        found[type(mismatch)] = mismatch
+    more = min(examples, max(FEWEST, len(drawn))) if found else examples
+    for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
+        try:
+            holds(case)
+        except Mismatch as mismatch:
+            found[type(mismatch)] = mismatch
+    if smallest := _smallest(predicate, session, found):
+        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
+
+
+def _smallest(
+    predicate: Predicate, session: Session, found: dict[type[Mismatch], Mismatch]
+) -> list[Mismatch]:
+    """The simplest failure of each kind that was `found`, or that shows on the way to it."""
+
+    def watched(case: Case, session: Session) -> Verdict | None:
+        try:
+            return predicate(case, session)
+        except Mismatch as mismatch:
+            found.setdefault(type(mismatch), mismatch)
+            raise
+
+    smallest: dict[type[Mismatch], Mismatch] = {}
+    while kinds := found.keys() - smallest.keys():
+        kind = min(kinds, key=lambda kind: kind.__name__)
+        smallest[kind] = settled(session, watched, found[kind])
+    return [*smallest.values()]
+
+
+def _failures(plan: settings, digest: int, search: Callable[[], None]) -> list[Mismatch]:
+    """What Hypothesis finds, by `plan` and from the seed `digest`."""
     try:
-        settings(max_examples=examples)(seed(digest)(search))()
+        plan(seed(digest)(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
-        smallest = [session.smallest(predicate, m) for m in found]
-        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest) from None
+        return found
+    return []

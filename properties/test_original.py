@@ -1,4 +1,4 @@
-"""The classes of the beginning do what their README said."""
+"""The two classes with which the project began do what their README said."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_output_is_torchs(kind: Any, sizes: Any, options: Any, groups: int) 
 
 
 @both
-def test_results_are_kept(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+def test_each_method_keeps_its_result(kind: Any, sizes: Any, options: Any, groups: int) -> None:
     convolution = kind(*sizes, **options)
     assert convolution.output is None
     results = run(convolution)
@@ -46,13 +46,15 @@ def test_results_are_kept(kind: Any, sizes: Any, options: Any, groups: int) -> N
 
 
 @both
-def test_twice_is_once(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+def test_methods_are_idempotent(kind: Any, sizes: Any, options: Any, groups: int) -> None:
     convolution = kind(*sizes, **options)
     np.testing.assert_equal(run(convolution), run(convolution))
 
 
 @both
-def test_the_seed_decides(kind: Any, sizes: Any, options: Any, groups: int) -> None:
+def test_the_seed_determines_images_and_kernels(
+    kind: Any, sizes: Any, options: Any, groups: int
+) -> None:
     first, second, other = (run(kind(*sizes, **options, seed=s)) for s in (1, 1, 2))
     np.testing.assert_equal(first, second)
     assert not np.array_equal(first[0], other[0])
@@ -68,20 +70,20 @@ def test_debug_numbers_images_from_1_and_kernels_from_0(capsys: Any) -> None:
     assert image.flags.writeable
 
 
-def test_debug_tells_what_meets_what(capsys: Any) -> None:
+def test_debug_prints_every_product(capsys: Any) -> None:
     run(engine.Conv2D(1, 1, 3, 6, 1, 2, 2, 1, stride=(1, 2), dilation=(2, 3), debug=True))
-    meetings = [
-        *("kernel (0, 0) meets padded image (0, 0)", "kernel (0, 1) meets padded image (0, 3)"),
-        *("kernel (1, 0) meets padded image (2, 0)", "kernel (1, 1) meets padded image (2, 3)"),
-        *("kernel (0, 0) meets padded image (0, 2)", "kernel (0, 1) meets padded image (0, 5)"),
-        *("kernel (1, 0) meets padded image (2, 2)", "kernel (1, 1) meets padded image (2, 5)"),
+    products = [
+        *("kernel (0, 0) × padded image (0, 0)", "kernel (0, 1) × padded image (0, 3)"),
+        *("kernel (1, 0) × padded image (2, 0)", "kernel (1, 1) × padded image (2, 3)"),
+        *("kernel (0, 0) × padded image (0, 2)", "kernel (0, 1) × padded image (0, 5)"),
+        *("kernel (1, 0) × padded image (2, 2)", "kernel (1, 1) × padded image (2, 5)"),
     ]
     places = ["output (0, 0)"] * 4 + ["output (0, 1)"] * 4
-    told = [f"{place}: {meeting}" for place, meeting in zip(places, meetings, strict=True)]
-    assert capsys.readouterr().out.splitlines() == told
+    lines = [f"{place}: {product}" for place, product in zip(places, products, strict=True)]
+    assert capsys.readouterr().out.splitlines() == lines
 
 
-TOLD = """\
+PRINTED = """\
 Conv2D parameters:
 {'inp_n': 1, 'inp_c': 1, 'inp_h': 1, 'inp_w': 2, \
 'ker_c': 1, 'ker_h': 1, 'ker_w': 1, 'num_ker': 2}, \
@@ -93,7 +95,7 @@ Conv2D kernels (2, 1, 1, 1):
 
 
  [[[1.]]]]
-output (0, 0): kernel (0, 0) meets padded image (0, 0)
+output (0, 0): kernel (0, 0) × padded image (0, 0)
 Conv2D output (1, 2, 1, 1):
 [[[[0.]]
 
@@ -101,33 +103,33 @@ Conv2D output (1, 2, 1, 1):
 """
 
 
-def test_verbose_tells_everything(capsys: Any) -> None:
-    options = {"stride": (1, 2), "dilation": (3, 4), "verbose": True, "debug": True}
-    run(engine.Conv2D(1, 1, 1, 2, 1, 1, 1, 2, **options))
-    assert capsys.readouterr().out == TOLD
+def test_verbose_prints_parameters_and_results(capsys: Any) -> None:
+    options: dict[str, Any] = {"stride": (1, 2), "dilation": (3, 4), "verbose": True}
+    run(engine.Conv2D(1, 1, 1, 2, 1, 1, 1, 2, debug=True, **options))
+    assert capsys.readouterr().out == PRINTED
 
 
 @both
-def test_images_and_kernels_are_drawn_apart(
+def test_images_and_kernels_are_drawn_independently(
     kind: Any, sizes: Any, options: Any, groups: int
 ) -> None:
     image, kernels, _ = run(kind(*sizes, **options, seed=0))
     assert image.flat[0] != kernels.flat[0]
 
 
-def test_nothing_is_told_unasked(capsys: Any) -> None:
+def test_nothing_is_printed_by_default(capsys: Any) -> None:
     run(engine.Conv2D(1, 2, 3, 3, 2, 2, 2, 2))
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("method", METHODS[1:])
-def test_another_order_is_an_error(method: str) -> None:
+def test_methods_in_another_order_are_an_error(method: str) -> None:
     convolution = engine.Conv2D(1, 2, 3, 3, 2, 2, 2, 2)
     with pytest.raises(RuntimeError, match=r"expected create_input_img\(\)"):
         getattr(convolution, method)()
 
 
-def test_kernels_are_needed_too() -> None:
+def test_the_output_needs_kernels() -> None:
     convolution = engine.Conv2D(1, 2, 3, 3, 2, 2, 2, 2)
     convolution.create_input_img()
     with pytest.raises(RuntimeError, match="create_kernels"):

@@ -1,8 +1,4 @@
-"""The classes with which the project began: they make their own images and kernels.
-
-Call `create_input_img()`, `create_kernels()` and `create_output()`, in this order. All three are
-repeatable: each returns, and keeps, the same whenever it is called again.
-"""
+"""The two classes with which the project began. They make their own images and kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from . import compute
-from .arguments import convolution
+from .arguments import ConvOptions, for_output
 from .checks import Checker
 from .geometry import Array, Geometry, Ints, Sizes
 
@@ -23,28 +19,60 @@ class OrderError(RuntimeError):
 class Conv2D:
     """Random images, random kernels, and their convolution.
 
+    This is the class with which the project began. `conv2d` is the function, which takes any
+    images and kernels, and `Conv2d` is the layer; both follow torch, which has no such class.
+
+    `create_input_img`, `create_kernels` and `create_output` are called in this order. Each keeps
+    its result, and returns the same array of values whenever it is called again.
+
     Parameters
     ----------
-    inp_n, inp_c, inp_h, inp_w : int
+    inp_n, inp_c, inp_h, inp_w : int, at least 1
         Number, channels, height and width of the images.
-    ker_c, ker_h, ker_w, num_ker : int
-        Channels (those of the images), height, width and number of the kernels.
-    stride, dilation, padding : int, or tuple or list of 1 or 2 ints
-        As in `conv2d`.
+    ker_c, ker_h, ker_w, num_ker : int, at least 1
+        Channels (as many as the images have), height, width and number of the kernels.
+    stride, dilation : int, or tuple or list of 1 or 2 ints, each at least 1
+        Step of the window, and step between the taps of a kernel, in elements.
+    padding : int, or tuple or list of 1 or 2 ints, each at least 0
+        Number of zeros on both sides of each axis.
     verbose : bool
-        Print parameters, images, kernels and outputs.
+        Whether to print the parameters, the images, the kernels and the output.
     debug : bool
-        Fill image b with b + 1 and kernel k with k, counted from 0, and print which element of
-        the kernel meets which of the padded image.
-    seed : int, optional
+        Whether to fill image b with b + 1 and kernel k with k, counted from 0, and to print which
+        element of a kernel is multiplied with which element of the padded image.
+    seed : int, at least 0, optional
         The same seed gives the same images and kernels.
 
     Attributes
     ----------
     input_img : ndarray, shape (inp_n, inp_c, inp_h, inp_w)
+        Like the other two, None until its method is called.
     kernels : ndarray, shape (num_ker, ker_c, ker_h, ker_w)
+        Random elements are float64, uniform in [0, 1).
     output : ndarray, shape (inp_n, num_ker, out_h, out_w)
-        Each None until its method is called. Random elements are float64, uniform in [0, 1).
+        ``out_h = (inp_h + 2·padding - dilation·(ker_h - 1) - 1) // stride + 1``, and so for out_w.
+
+    Raises
+    ------
+    ArgumentError
+        The value of an argument cannot be used. It is a RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Examples
+    --------
+    >>> convolution = engine.Conv2D(1, 1, 3, 3, 1, 2, 2, 2, debug=True, padding=0, stride=2)
+    >>> convolution.create_input_img().shape
+    (1, 1, 3, 3)
+    >>> convolution.create_kernels().shape
+    (2, 1, 2, 2)
+    >>> convolution.create_output()
+    output (0, 0): kernel (0, 0) × padded image (0, 0)
+    output (0, 0): kernel (0, 1) × padded image (0, 1)
+    output (0, 0): kernel (1, 0) × padded image (1, 0)
+    output (0, 0): kernel (1, 1) × padded image (1, 1)
+    array([[[[0.]],
+            [[4.]]]])
     """
 
     input_img: Array | None = None
@@ -80,7 +108,7 @@ class Conv2D:
         self._check_sizes(check)
         self.verbose, self.debug = verbose, debug
         self._seeds = _seeds(check, seed)
-        self._tell("parameters", f"{sizes}, {self.stride=}, {self.dilation=}, {self.padding=}")
+        self._print("parameters", f"{sizes}, {self.stride=}, {self.dilation=}, {self.padding=}")
 
     def _check_sizes(self, check: Checker) -> None:
         """The channels agree, and the dilated kernel fits into the padded image."""
@@ -98,33 +126,59 @@ class Conv2D:
         return 1
 
     def create_input_img(self) -> Array:
-        """Images of shape (inp_n, inp_c, inp_h, inp_w)."""
+        """Make the images.
+
+        Returns
+        -------
+        ndarray, shape (inp_n, inp_c, inp_h, inp_w)
+        """
         shape = (self.inp_n, self.inp_c, self.inp_h, self.inp_w)
         self.input_img = self._filled(shape, self._seeds[0], first=1)
-        self._tell("images", self.input_img)
+        self._print("images", self.input_img)
         return self.input_img
 
     def create_kernels(self) -> Array:
-        """Kernels of shape (num_ker, ker_c, ker_h, ker_w)."""
+        """Make the kernels.
+
+        Returns
+        -------
+        ndarray, shape (num_ker, ker_c, ker_h, ker_w)
+
+        Raises
+        ------
+        OrderError
+            `create_input_img` has not been called. It is a RuntimeError.
+        """
         if self.input_img is None:
             raise OrderError(_order("create_kernels", "create_input_img"))
         shape = (self.num_ker, self.ker_c, self.ker_h, self.ker_w)
         self.kernels = self._filled(shape, self._seeds[1], first=0)
-        self._tell("kernels", self.kernels)
+        self._print("kernels", self.kernels)
         return self.kernels
 
     def create_output(self) -> Array:
-        """The convolution, of shape (inp_n, num_ker, out_h, out_w)."""
+        """Compute the convolution of the images with the kernels.
+
+        Returns
+        -------
+        ndarray, shape (inp_n, num_ker, out_h, out_w)
+
+        Raises
+        ------
+        OrderError
+            `create_kernels` has not been called. It is a RuntimeError.
+        """
         if self.kernels is None:
             raise OrderError(_order("create_output", "create_input_img() and create_kernels"))
-        options = (self.stride, self.padding, self.dilation, self._groups)
-        g, x, w, _ = convolution(
-            type(self).__name__, 2, self.input_img, self.kernels, None, *options
+        options = ConvOptions(
+            stride=self.stride, padding=self.padding, dilation=self.dilation, groups=self._groups
         )
+        name = type(self).__name__
+        g, x, w, _ = for_output(name, 2, self.input_img, self.kernels, None, options)
         self.output = compute.forward(g, x, w)
         if self.debug:
-            print("\n".join(_meetings(g)))
-        self._tell("output", self.output)
+            print("\n".join(_products(g)))
+        self._print("output", self.output)
         return self.output
 
     def _filled(self, shape: Sizes, seed: np.random.SeedSequence, first: int) -> Array:
@@ -133,14 +187,51 @@ class Conv2D:
             return np.broadcast_to(numbers.reshape(-1, 1, 1, 1), shape).copy()
         return np.random.default_rng(seed).random(shape)
 
-    def _tell(self, what: str, value: object) -> None:
+    def _print(self, what: str, value: object) -> None:
         if self.verbose:
             shape = f" {value.shape}" if isinstance(value, np.ndarray) else ""
             print(f"{type(self).__name__} {what}{shape}:\n{value}")
 
 
 class DepthwiseConv2D(Conv2D):
-    """As `Conv2D`, but each channel meets a kernel of its own: ker_c = 1 and num_ker = inp_c."""
+    """Random images, and for each of their channels one random kernel of its own.
+
+    This is a class with which the project began; `DepthwiseConv2d` is the layer. It has the
+    methods of `Conv2D`.
+
+    Parameters
+    ----------
+    inp_n, inp_c, inp_h, inp_w : int, at least 1
+        Number, channels, height and width of the images, of shape (inp_n, inp_c, inp_h, inp_w).
+    ker_c : 1
+        Channels of a kernel.
+    ker_h, ker_w : int, at least 1
+        Height and width of the kernels, of shape (num_ker, 1, ker_h, ker_w).
+    num_ker : int
+        Number of the kernels, equal to `inp_c`.
+    stride, dilation, padding, verbose, debug, seed :
+        As in `Conv2D`.
+
+    Attributes
+    ----------
+    input_img : ndarray, shape (inp_n, inp_c, inp_h, inp_w)
+    kernels : ndarray, shape (num_ker, 1, ker_h, ker_w)
+    output : ndarray, shape (inp_n, num_ker, out_h, out_w)
+
+    Raises
+    ------
+    ArgumentError
+        The value of an argument cannot be used. It is a RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Examples
+    --------
+    >>> convolution = engine.DepthwiseConv2D(1, 3, 5, 5, 1, 2, 2, 3, seed=0)
+    >>> image, kernels = convolution.create_input_img(), convolution.create_kernels()
+    >>> convolution.create_output().shape
+    (1, 3, 4, 4)
+    """
 
     def _check_channels(self, check: Checker) -> None:
         if self.ker_c != 1:
@@ -171,10 +262,10 @@ def _order(method: str, needed: str) -> str:
     return f"{method}() expected {needed}() before it, got no call of it; call it first"
 
 
-def _meetings(g: Geometry) -> Iterator[str]:
-    """A line for each element of a kernel and each place of the window."""
+def _products(g: Geometry) -> Iterator[str]:
+    """A line for each tap of a kernel at each place of the window."""
     for place in np.ndindex(*g.output_size):
         for tap in np.ndindex(*g.kernel_size):
             axes = zip(place, g.stride, tap, g.dilation, strict=True)
             element = tuple([y * s + k * d for y, s, k, d in axes])
-            yield f"output {place}: kernel {tap} meets padded image {element}"
+            yield f"output {place}: kernel {tap} × padded image {element}"
