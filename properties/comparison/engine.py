@@ -12,6 +12,7 @@ import numpy as np
 from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
+from .calling import by_name, call_function, call_layer, construct, gradients, output_size
 from .outcome import Operands, Outcome, Results, is_array
 from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
@@ -97,7 +98,9 @@ class Engine:
 
         With the gradient of the output, the gradients that the engine offers are results too.
         """
-        return self.attempt(case, operands, lambda: self.results(case, operands, grad_output))
+        return self.attempt(
+            case, operands, lambda: self.prepared(case, operands).results(operands, grad_output)
+        )
 
     def attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
         """What `compute`, a call of this engine for `case`, gives, raises, or never returns."""
@@ -157,8 +160,9 @@ class Engine:
         return self.patience + work(OPS[case.op], operands) * SLOWEST
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
-        """The output of `case` and, with `grad_output`, the gradients that the engine offers."""
-        return self.prepared(case, operands).results(operands, grad_output)
+        """What the call means, whatever the form of its line: the output and, with `grad_output`,
+        the gradients that the engine offers, with everything passed by name."""
+        return self.prepared(by_name(case), operands).results(operands, grad_output)
 
     def prepared(self, case: Case, operands: Operands, layers: Layers | None = None) -> Call:
         """What computes the results of `case`, again and again: for a layer, one layer.
@@ -170,7 +174,7 @@ class Engine:
         function = getattr(self.namespace, case.op)
 
         def forward(operands: Operands) -> Any:
-            return function(**operands, **case.arguments)
+            return call_function(function, case, operands)
 
         def backward(operands: Operands, grad_output: Any) -> Results:
             return self._gradients(case, operands, grad_output)
@@ -178,21 +182,17 @@ class Engine:
         return Call(forward, backward)
 
     def _layer_call(self, case: Case, operands: Operands, layers: Layers) -> Call:
-        op, weight, biased = OPS[case.op], operands["weight"], operands.get("bias") is not None
-        options = dict(case.arguments)
-        call = {k: options.pop(k) for k in ("output_size",) if k in options}
-        key = (case.op, weight.shape, weight.dtype.type, biased, str(options))
+        weight, biased = operands["weight"], operands.get("bias") is not None
+        call = output_size(case)
+        options = {k: v for k, v in case.arguments.items() if k not in call}
+        form = case.positional, case.sizes
+        key = (case.op, weight.shape, weight.dtype.type, biased, str(options), form)
         if key not in layers:
-            outer, inner = weight.shape[0], weight.shape[1] * options.get("groups", 1)
-            channels = (outer, inner) if op.is_transposed else (inner, outer)
-            build = getattr(self.namespace, case.op)
-            kind = weight.dtype.type
-            layer = build(*channels, weight.shape[2:], **options, bias=biased, dtype=kind)
-            layers[key] = Layer(layer)
+            layers[key] = Layer(construct(getattr(self.namespace, case.op), case, operands))
         layer = layers[key]
 
         def forward(operands: Operands) -> Any:
-            return layer.loaded(operands)(operands["input"], **call)
+            return call_layer(layer.loaded(operands), case, operands["input"])
 
         def backward(operands: Operands, grad_output: Any) -> Results:
             loaded = layer.loaded(operands)
@@ -211,21 +211,7 @@ class Engine:
         if hasattr(self.namespace, "gradients"):
             arguments = (case.op, operands, case.arguments, grad_output)
             return dict(self.namespace.gradients(*arguments))
-        grad = getattr(self.namespace, "grad", None)
-        x, w = operands["input"], operands["weight"]
-        calls: dict[str, tuple[str, tuple[Any, ...], Mapping[str, Any]]] = {
-            "grad_input": (f"{case.op}_input", (x.shape, w, grad_output), case.arguments),
-            "grad_weight": (f"{case.op}_weight", (x, w.shape, grad_output), case.arguments),
-            "grad_bias": (f"conv{OPS[case.op].axes}d_bias", (grad_output,), {}),
-        }
-        if operands.get("bias") is None:
-            del calls["grad_bias"]
-        found = {}
-        for name, (function, arrays, given) in calls.items():
-            if hasattr(grad, function):
-                with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
-                    found[name] = getattr(grad, function)(*arrays, **given)
-        return found
+        return gradients(getattr(self.namespace, "grad", None), case, operands, grad_output)
 
 
 def fits(grad_output: Any, output: Any) -> bool:
