@@ -90,12 +90,12 @@ def _computed_by(
         worker = getattr(package.functional, f"_{op.family}")
         return worker(op.axes, input, weight, bias, options(**given), algorithm)
 
-    def input_gradient(size: Any, weight: Any, grad_output: Any, **given: Any) -> Any:
+    def input_gradient(input_size: Any, weight: Any, grad_output: Any, **given: Any) -> Any:
         worker = getattr(package.grad, f"_{op.family}_input")
-        return worker(op.axes, size, weight, grad_output, options(**given), algorithm)
+        return worker(op.axes, input_size, weight, grad_output, options(**given), algorithm)
 
-    def weight_gradient(input: Any, size: Any, grad_output: Any, **given: Any) -> Any:
+    def weight_gradient(input: Any, weight_size: Any, grad_output: Any, **given: Any) -> Any:
         worker = getattr(package.grad, f"_{op.family}_weight")
-        return worker(op.axes, input, size, grad_output, options(**given), algorithm)
+        return worker(op.axes, input, weight_size, grad_output, options(**given), algorithm)
 
     return function, input_gradient, weight_gradient
