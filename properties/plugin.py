@@ -6,24 +6,27 @@ What a process knows of its run is one `Session`; the process that prints has a 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 
 # Before NumPy and torch load: workers already use every core.
 for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_pool] = "1"
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 
+from .cases.case import Case
 from .cases.files import CORPUS, read_cases
 from .cases.operation import OPS
 from .comparison.loading import OWN, EngineError, load
 from .comparison.mismatch import mismatches
-from .session.crashlog import CrashLog
+from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
+from .session.isolated_run import IsolatedRun, isolates
 from .session.options import Options
 from .session.report import versions
 from .session.reporter import Reporter, show
@@ -34,8 +37,9 @@ pytest_plugins = ["properties.entry"]  # the options, unless the installed packa
 SELFTEST = Path(__file__).parent / "selftest"
 METAMORPHIC = Path(__file__).parent / "test_metamorphic.py"
 
-# Hypothesis' own explanation costs 6-8 times the shrinking on Python 3.11; the block explains.
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)
+# Without Hypothesis' shrinking and explanation: `shrinking` reaches simpler cases in less time, and
+# a failure's block explains.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target)
 
 
 def _profile(name: str, examples: int, **more: Any) -> None:
@@ -58,11 +62,14 @@ def pytest_configure(config: pytest.Config) -> None:
     _load_profile(config.getoption("--examples"))
     if getattr(config.option, "maxschedchunk", 1) is None:
         config.option.maxschedchunk = 1  # shards are few and long: a worker takes one at a time
-    session = config.stash[session_key] = _session(config)
+    folder = _folder(config)
+    session = config.stash[session_key] = _session(config, folder)
+    if isolates(config):
+        config.pluginmanager.register(IsolatedRun(config, session), "convolution-isolation")
     if not session.engine.strict:  # what an outsider warns of is not ours to judge
         config.addinivalue_line("filterwarnings", "ignore")
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Reporter(config, session), "convolution-reporter")
+        config.pluginmanager.register(Reporter(config, session, folder), "convolution-reporter")
 
 
 def _load_profile(examples: int | None) -> None:
@@ -74,16 +81,22 @@ def _load_profile(examples: int | None) -> None:
         settings.load_profile(name)
 
 
-def _session(config: pytest.Config) -> Session:
+def _folder(config: pytest.Config) -> Path:
+    """What the processes of this run share; the process that prints removes it."""
+    if hasattr(config, "workerinput"):
+        return Path(config.workerinput["convolution_folder"])
+    return Path(tempfile.mkdtemp(prefix="convolutions-"))
+
+
+def _session(config: pytest.Config, folder: Path) -> Session:
     try:
         engine = load(config.getoption("--engine") or OWN)
-    except EngineError as error:
+        options = Options.of(config, engine)
+    except (EngineError, pytest.UsageError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
         raise pytest.UsageError(str(error)) from None
-    crashlog = None
-    if hasattr(config, "workerinput"):
-        folder = Path(config.workerinput["convolution_folder"])
-        crashlog = CrashLog(folder, config.workerinput["workerid"])
-    return Session(engine, Options.of(config, engine), crashlog)
+    worker = getattr(config, "workerinput", {}).get("workerid", "main")
+    return Session(engine, options, CrashLog(folder / FOUND, folder / worker))
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -106,8 +119,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     session = metafunc.config.stash[session_key]
     options = session.options
-    cases = options.cases if found.takes_lines else ()
-    if found.takes_corpus and not options.cases:
+    sources = [source for source in options.cases if isinstance(source, found.takes)]
+    cases = tuple(sources) if found.takes_lines else ()
+    if found.takes_corpus and found.takes is Case and not options.cases:
         cases = tuple(case for case in read_cases(CORPUS) if session.draws(case))
     shards = [] if options.cases else [*range(found.shards)]
     if found.spends_budget and options.budget:
@@ -166,7 +180,7 @@ def session(request: pytest.FixtureRequest) -> Session:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Show a failure's block in place of a traceback through Hypothesis."""
     report: Any = yield
     if found := mismatches(call.excinfo.value) if call.excinfo else []:

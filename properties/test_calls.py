@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from torch.nn import grad
 
 import engine
 import oracle
@@ -22,7 +23,7 @@ from properties.comparison.calls import (
 )
 
 ENGINE = names(engine, engine.grad, dtypes=np, tensor=lambda array: array)
-TORCH = names(torch.nn.functional, torch.nn, torch.nn.grad, dtypes=torch, tensor=oracle.tensor)
+TORCH = names(torch.nn.functional, torch.nn, grad, dtypes=torch, tensor=oracle.tensor)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,9 +1,11 @@
 """The properties that an engine must have."""
 
 from .cases.case import Case
+from .cases.sequence import CaseSequence
 from .comparison.mismatch import Verdict
-from .generation import sampling
+from .generation import sampling, strategies
 from .generation.exhaustive import one_axis, two_axes
+from .generation.sequences import sequences
 from .generation.strategies import cases, invalid_cases, rounded_cases
 from .session.for_all import count_features, for_all, for_each, seek_the_bound, within_budget
 from .session.session import Session
@@ -19,6 +21,14 @@ def test_the_engine_equals_the_oracle(case: Case, session: Session) -> Verdict |
 def test_the_engine_rejects_what_the_oracle_rejects(case: Case, session: Session) -> Verdict | None:
     """With torch's type of error and, for our own engine, the right argument to blame."""
     return session.against_oracle(case) if case.blame else None
+
+
+@for_all(strategies.sequences, plainly=sequences, shards=4, takes=CaseSequence)
+def test_no_call_depends_on_the_calls_before_it(
+    sequence: CaseSequence, session: Session
+) -> Verdict | None:
+    """Other sizes, steps, dtypes, weights or an error between; layers that are loaded anew."""
+    return session.in_order(sequence)
 
 
 @for_all(cases, plainly=sampling.cases, own_only=True)

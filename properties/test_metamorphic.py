@@ -204,12 +204,9 @@ def test_taps_of_a_transposed_convolution_may_be_applied_apart(e: Evaluation) ->
 @relation(CONVOLUTIONS, partner=lifted)
 def test_an_axis_of_size_one_changes_nothing(e: Evaluation) -> Sides:
     """conv = conv in one more dimension, of size 1"""
-    stride = 1 if isinstance(e.padding, str) else 2  # 'same' has no other
-    first: Any = {"stride": stride, "dilation": 3, "padding": 0, "output_padding": 0}
-    steps = {k: v for k, v in e.arguments.items() if k in first and not isinstance(v, str)}
-    more: Any = {k: (first[k], *v) for k, v in steps.items()}
     x, w = (np.expand_dims(array, e.channel) for array in (e.x, e.w))
-    yield e.call(), e.call(lifted(e.op), input=x, weight=w, **more).rearranged(np.squeeze, e.channel)
+    wider = e.call(lifted(e.op), input=x, weight=w, **e.arguments_of_one_more_axis())
+    yield e.call(), wider.rearranged(np.squeeze, e.channel)
 
 
 @relation(CONV, fitting)

@@ -2,20 +2,29 @@
 
     conv2d((1, 2, 1, 1), (2, 1, 1, 1), stride=(1, 2), groups=2, data='integers:7')
 
-A line is a call with torch's names and order. An operand is a shape: a plain tuple is float32 and
-C-contiguous, else ``DTYPE(sizes…, layout='…')``; anything that is no array stands as a literal.
-Arguments are literals, valid or not; ``int64(2)`` is a NumPy integer. `data` names the rule that
-fills the operands. `blame`, on a call that must be rejected, names the argument at fault.
+A line is the call itself, in torch's order: what stands by position is passed by position, the
+rest by name. For a layer, weight and bias are its state, `output_size` an argument of its call and
+all others of its constructor. An operand is a shape: a plain tuple is float32 and C-contiguous,
+else ``DTYPE(sizes…, layout='…')``; anything that is no array stands as a literal. Arguments are
+literals, valid or not; ``int64(2)`` is a NumPy integer, ``Int(2)`` and ``Size(2, 1)`` are of
+subclasses of int and tuple.
+
+`grad_output` is the layout of the gradient that is propagated back, `sizes` the form of the shapes
+that gradients and layers are given. `data` names the rule that fills the operands. `blame`, on a
+call that must be rejected, names the argument at fault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
+from . import rules
+from .forms import Int, Size
 from .operation import OPS, output_shape
 
 DTYPES = (
@@ -24,13 +33,14 @@ DTYPES = (
 )
 
 
+# The layouts that are one word and fit any operand; `layouts` has the language.
 LAYOUTS = (
     *("contiguous", "fortran", "channels_last", "reversed", "strided"),
     *("broadcast", "readonly", "swapped", "unaligned"),
 )
 
 
-RULES = ("ones", "ramp", "integers", "reals", "special", "wrap")
+RULES = tuple(rules.RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,9 @@ class Case:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     data: str = "ones"
     blame: str | None = None
+    grad_output: str = "contiguous"  # the layout of the output's gradient
+    sizes: str = "tuple"  # the form of the shapes that are passed, one of forms.SIZES
+    positional: int | None = None  # so many parameters by position; None: the required operands
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -93,22 +106,34 @@ class Case:
             return None
         return shape if self.blame is None and min(shape, default=0) >= 0 else None
 
-    def __str__(self) -> str:
+    @property
+    def by_position(self) -> dict[str, Any]:
+        """What is passed by position: with torch's defaults in gaps, up to what has none."""
         row = OPS[self.op]
-        parts = []
-        positional = True  # operands stand in order; after a gap, by name
-        for name in row.operands:
-            if name not in self.operands:
-                positional = False
+        count = row.required if self.positional is None else self.positional
+        found = {}
+        for name in row.parameters[:count]:
+            if name in self.operands:
+                found[name] = self.operands[name]
+            elif name in self.arguments:
+                found[name] = self.arguments[name]
+            elif row.may_be_left_out(name):
+                found[name] = row.arguments.get(name)  # None for a bias
             else:
-                text = literal(self.operands[name])
-                optional = name not in row.operands[: row.required]
-                parts.append(text if positional and not optional else f"{name}={text}")
-        parts += [f"{k}={literal(self.arguments[k])}" for k in row.arguments if k in self.arguments]
-        if self.data != "ones":
-            parts.append(f"data={self.data!r}")
-        if self.blame is not None:
-            parts.append(f"blame={self.blame!r}")
+                break
+        return found
+
+    def __str__(self) -> str:
+        first = self.by_position
+        parts = [literal(value) for value in first.values()]
+        given = {**self.operands, **self.arguments}
+        order = OPS[self.op].parameters
+        parts += [f"{k}={literal(given[k])}" for k in order if k in given and k not in first]
+        others = ("grad_output", "contiguous"), ("sizes", "tuple"), ("data", "ones")
+        for name, plain in (*others, ("blame", None)):
+            value = getattr(self, name)
+            if value != plain:
+                parts.append(f"{name}={value!r}")
         return f"{self.op}({', '.join(parts)})"
 
     __repr__ = __str__
@@ -126,14 +151,25 @@ class Case:
 
 def literal(value: Any) -> str:
     """`value` as it stands in a line."""
-    if isinstance(value, Operand):
-        return str(value)
-    if isinstance(value, np.integer):
-        return f"{value.dtype.name}({int(value)})"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(literal, value))}]"
-    if isinstance(value, (float, complex)):
-        return repr(value).replace("inf", "1e999")  # inf is a name, not a literal
-    return "..." if value is ... else repr(value)
+    if type(value) is not int:  # most are
+        for kind, text in _LITERALS:
+            if isinstance(value, kind):
+                return text(value)
+    return repr(value)
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(map(literal, values))
+
+
+_LITERALS: tuple[tuple[Any, Callable[[Any], str]], ...] = (
+    (Operand, str),
+    (np.integer, lambda value: f"{value.dtype.name}({int(value)})"),
+    (np.bool_, lambda value: f"bool_({bool(value)})"),
+    (Int, lambda value: f"Int({int(value)})"),
+    (Size, lambda value: f"Size({_listed(value)})"),
+    (tuple, lambda value: f"({_listed(value)}{',' if len(value) == 1 else ''})"),
+    (list, lambda value: f"[{_listed(value)}]"),
+    ((float, complex), lambda value: repr(value).replace("inf", "1e999")),  # inf is a name
+    (EllipsisType, lambda value: "..."),
+)

@@ -1,57 +1,47 @@
-"""The data rules: what fills a case's arrays, bit for bit the same on every machine.
+"""The arrays of a case, bit for bit the same on every machine.
 
-Random bits come from ``PCG64(seed).random_raw``, whose stream NumPy guarantees (it guarantees
-none for Generator's methods), and become integers by rejection, reals as dyadic numbers.
+=================  ===============================================================================
+ones               1 everywhere: what a person reads most easily
+ramp               1, 2, 3, … in C order, starting over above R
+integers:SEED      uniform over -R … R (0 … R if unsigned): every sum exact in any order
+reals:SEED         a random significand times 2**-4 … 2**3
+special:SEED       zeros, small integers and subnormals with a few inf, -inf and nan (real floats)
+wrap:SEED          integers over the dtype's whole range: exact modulo 2**bits
+sparse:SEED        integers, most of them zero, with rows that are all zero
+constant:SEED      one integer everywhere or in each row, R as a rule
+symmetric:SEED     integers that mirror or repeat themselves along some axes
+onehot:SEED        one nonzero, in one operand or in all
+extreme:SEED       reals near overflow and underflow
+cancelling:SEED    integers whose products have their negatives beside them
+lopsided:SEED      one operand wide, the other a few of -1, 0 and 1: 20 bits at any K
+=================  ===============================================================================
 
-=============  ===================================================================================
-ones           1 everywhere: what a person reads most easily
-ramp           1, 2, 3, … in C order, starting over above R
-integers:SEED  uniform over -R … R (0 … R if unsigned): every sum exact in any order
-reals:SEED     a random significand times 2**-4 … 2**3
-special:SEED   zeros, small integers and subnormals with a few inf, -inf and nan (real floats only)
-wrap:SEED      integers over the dtype's whole range: exact modulo 2**bits
-=============  ===================================================================================
-
-R is the widest range for which K·R² + R (complex: 4·K·R² + 2R) stays below 2**p, with K the most
-terms of the value or any gradient and p the accumulator's significand bits.
+`rules` says what each of them shows. R is the widest range for which sums are exact.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isqrt, prod
 from typing import Any
 
 import numpy as np
 
+from .bits import Bits
 from .case import Case, Operand
-from .layouts import laid_out
+from .layouts import laid_out, source
 from .operation import OPS, terms
+from .rules import BITS, RULES, SIGNIFICAND, Place
 
-# Bits of the significand in which a dtype's sums are formed; for integers, bits without the sign.
-BITS = {
-    "float16": 24,
-    "float32": 24,
-    "float64": 53,
-    "complex64": 24,
-    "complex128": 53,
-    "int8": 7,
-    "int16": 15,
-    "int32": 31,
-    "int64": 63,
-    "uint8": 8,
-    "uint16": 16,
-    "uint32": 32,
-    "uint64": 64,
-}
-
-
-SIGNIFICAND = {"float16": 11, "float32": 24, "float64": 53, "complex64": 24, "complex128": 53}
+__all__ = ["BITS", "SIGNIFICAND", "Bits", "Filled", "arrays", "escape", "widest", "widest_range"]
 
 
 def widest(case: Case) -> int:
     """R, the widest range over which `case` is exact; 0 if there is none."""
-    k = terms(OPS[case.op], case.shapes, case.arguments)
+    return _widest(case, terms(OPS[case.op], case.shapes, case.arguments))
+
+
+def _widest(case: Case, k: int) -> int:
     dtypes = {v.dtype for v in case.operands.values() if isinstance(v, Operand)}
     return min((widest_range(k, dtype) for dtype in dtypes), default=1)
 
@@ -66,86 +56,13 @@ def widest_range(k: int, dtype: str) -> int:
     return (isqrt(b * b + 4 * a * limit) - b) // (2 * a)
 
 
-class Bits:
-    """A stream of raw 64-bit words; operands are filled from it in order."""
+def escape(case: Case) -> float:
+    """The probability with which a fault of degree 2 in the data escapes `integers`.
 
-    def __init__(self, seed: int) -> None:
-        self._words = np.random.PCG64(seed)
-
-    def words(self, n: int) -> Any:
-        return self._words.random_raw(n)  # (n,) uint64
-
-    def below(self, limit: int, n: int) -> Any:
-        """`n` integers, uniform over 0 … limit - 1: masked words, those too large drawn anew."""
-        shift = np.uint64(64 - max(1, (limit - 1).bit_length()))
-        found = self.words(n) >> shift
-        while (wrong := np.flatnonzero(found >= np.uint64(limit))).size:
-            found[wrong] = self.words(wrong.size) >> shift
-        return found
-
-
-def _ones(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    return np.ones(n, dtype)
-
-
-def _ramp(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    values = (np.arange(n) % max(1, r) + 1).astype(dtype)
-    if dtype.kind == "c":
-        values.imag = np.roll(values.real, -1)
-    return values
-
-
-def _integers(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    if dtype.kind == "c":
-        return _complex(_integers, n, dtype, r, bits)
-    if dtype.kind in "iu":  # they wrap exactly: never all zeros
-        r = max(1, r)
-    if dtype.kind == "u":
-        return bits.below(r + 1, n).astype(dtype)
-    return (bits.below(2 * r + 1, n).astype(np.int64) - r).astype(dtype)
-
-
-def _reals(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    if dtype.kind == "c":
-        return _complex(_reals, n, dtype, r, bits)
-    words = bits.words(n)
-    precision = SIGNIFICAND[dtype.name]
-    magnitude = (words >> np.uint64(64 - precision)).astype(np.float64)  # the top bits
-    sign = 1.0 - 2.0 * (words & np.uint64(1))
-    exponent = (words >> np.uint64(1) & np.uint64(7)).astype(np.int32) - (precision + 4)
-    return np.ldexp(sign * magnitude, exponent).astype(dtype)
-
-
-def _special(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    """Some three elements that are not finite, however many there are: more would hide the rest."""
-    tiny = np.finfo(dtype).smallest_subnormal
-    menu: Any = np.array([1, 2, -1, 0, -3, 3, tiny, -2, -0.0, 1, 5 * tiny, 2, -1, 0], dtype)
-    chosen = bits.below(max(16, n), n).astype(np.intp)
-    values = menu[chosen % len(menu)]
-    for place, rare in enumerate((np.inf, -np.inf, np.nan)):
-        values[chosen == place] = rare
-    return values
-
-
-def _wrap(n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    return bits.words(n).astype(dtype)
-
-
-def _complex(rule: Any, n: int, dtype: np.dtype[Any], r: int, bits: Bits) -> Any:
-    part = np.dtype(np.float32 if dtype.name == "complex64" else np.float64)
-    values = np.empty(n, dtype)
-    values.real, values.imag = rule(n, part, r, bits), rule(n, part, r, bits)
-    return values
-
-
-_RULES = {
-    "ones": _ones,
-    "ramp": _ramp,
-    "integers": _integers,
-    "reals": _reals,
-    "special": _special,
-    "wrap": _wrap,
-}
+    It is 2 ÷ the number of values that each element may have: 2R + 1, unsigned R + 1.
+    """
+    r = widest(case)
+    return min(1.0, 2 / (r + 1 if case.dtype.startswith("u") else 2 * r + 1))
 
 
 @dataclass
@@ -154,32 +71,50 @@ class Filled:
 
     operands: dict[str, Any]  # an ndarray for each `Operand`, every other value as it is
     case: Case
-    range: int
+    terms: int  # K
+    range: int  # R
     bits: Bits
 
+    def fill(self, name: str, value: Any) -> Any:
+        """`value` itself, or the array that an `Operand` describes."""
+        if not isinstance(value, Operand):
+            return value
+        of = value.layout != "contiguous" and source(value.layout)
+        if of and (within := self._within(of, value)) is not None:
+            return within
+        dtype = np.dtype(value.dtype)
+        rule = RULES[self.case.rule]
+        if dtype.kind not in rule.kinds:
+            rule = RULES["ones"]
+        place = Place(self.case, name, value.shape, dtype, self.range, self.terms, self.bits)
+        return laid_out(rule.fill(place), "contiguous" if of else value.layout)
+
+    def _within(self, name: str, value: Operand) -> Any:
+        """The first elements of another operand, in its memory: itself, if the shapes are equal.
+
+        Where they do not lie one after another, or are too few and are repeated, they are a copy.
+        An operand of another dtype, or an empty one, can't be shared: None.
+        """
+        other = self.operands.get(name)
+        if not isinstance(other, np.ndarray) or other.dtype.newbyteorder("=") != value.dtype:
+            return None
+        if other.shape == value.shape:
+            return other
+        n = prod(value.shape)
+        if n > other.size:
+            return np.resize(other, value.shape) if other.size else None
+        return other.reshape(-1)[:n].reshape(value.shape)
+
     def grad_output(self, shape: tuple[int, ...]) -> Any:
-        """The gradient to propagate back, in the input's dtype and layout."""
-        x = self.case.operands["input"]
-        return fill(replace(x, shape=shape), self.case, self.range, self.bits)
+        """The gradient to propagate back, in the input's dtype."""
+        dtype = self.case.operands["input"].dtype
+        return self.fill("grad_output", Operand(shape, dtype, self.case.grad_output))
 
 
 def arrays(case: Case) -> Filled:
     """Fill the operands of `case`, in their order."""
-    r = widest(case)
-    bits = Bits(int(case.data.partition(":")[2] or 0))
-    return Filled({k: fill(v, case, r, bits) for k, v in case.operands.items()}, case, r, bits)
-
-
-def fill(value: Any, case: Case, r: int, bits: Bits) -> Any:
-    if not isinstance(value, Operand):
-        return value
-    dtype = np.dtype(value.dtype)
-    flat = _RULES[_applicable(case, dtype)](prod(value.shape), dtype, r, bits)
-    return laid_out(flat.reshape(value.shape), value.layout)
-
-
-def _applicable(case: Case, dtype: np.dtype[Any]) -> str:
-    """The case's rule, or for an operand of a dtype that it cannot fill, `ones`."""
-    rule = case.rule
-    kinds = {"reals": "fc", "special": "f", "wrap": "iu"}
-    return rule if dtype.kind in kinds.get(rule, "iufc") else "ones"
+    k = terms(OPS[case.op], case.shapes, case.arguments)
+    filled = Filled({}, case, k, _widest(case, k), Bits(case.seed))
+    for name, value in case.operands.items():
+        filled.operands[name] = filled.fill(name, value)
+    return filled

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reads the line of a case, and says where a malformed one is wrong."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from .case import DTYPES, LAYOUTS, Case, Operand
+from .case import DTYPES, Case, Operand
+from .forms import SIZES, Int, Size
+from .layouts import LayoutError, checked
 from .operation import OPS, Op
+from .rules import RULES
+from .sequence import CaseSequence
 
-RULE = re.compile(r"ones|ramp|(?:integers|reals|special|wrap):\d{1,18}")
+_PLAIN = [name for name, rule in RULES.items() if not rule.seeded]
+_SEEDED = [name for name, rule in RULES.items() if rule.seeded]
+RULE = re.compile(rf"{'|'.join(_PLAIN)}|(?:{'|'.join(_SEEDED)}):\d{{1,18}}")
 
 
 class CaseError(ValueError):
@@ -20,6 +26,7 @@ class CaseError(ValueError):
     def __init__(self, line: str, column: int, message: str) -> None:
         super().__init__(f"column {column + 1}: {message}\n  {line}\n  {' ' * column}^")
         self.column = column
+        self.reason = message
 
 
 def parse(line: str, *, partial: bool = False) -> Case:
@@ -31,6 +38,29 @@ def parse(line: str, *, partial: bool = False) -> Case:
         The line is malformed or names something unknown; the message points at the column.
     """
     return _Parser(line, partial).case()
+
+
+def parse_source(text: str) -> Case | CaseSequence:
+    """The case that `text` names, or the sequence of cases if there are semicolons in it."""
+    starts = [0, *[at + 1 for at in _separators(text)]]
+    ends = [*_separators(text), len(text)]
+    cases = [_at(text, start, end) for start, end in zip(starts, ends, strict=True)]
+    return CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
+
+
+def _separators(text: str) -> list[int]:
+    """Where semicolons stand that are in no string: the quotes before them come in pairs."""
+    return [i for i, letter in enumerate(text) if letter == ";" and text[:i].count("'") % 2 == 0]
+
+
+def _at(text: str, start: int, end: int) -> Case:
+    """The case in a part of `text`; an error points at its column in the whole."""
+    part = text[start:end]
+    margin = start + len(part) - len(part.lstrip())
+    try:
+        return parse(part.strip())
+    except CaseError as error:
+        raise CaseError(text, margin + error.column, error.reason) from None
 
 
 class _Parser:
@@ -55,11 +85,11 @@ class _Parser:
         if name not in OPS:
             raise self.error(call.func, f"expected an op, one of {', '.join(OPS)}")
         row = OPS[name]
-        if len(call.args) > len(row.operands):
-            extra = call.args[len(row.operands)]
-            raise self.error(extra, f"{name} takes {len(row.operands)} operands by position")
-        nodes = dict(zip(row.operands, call.args, strict=False))
-        known = [*row.operands, *row.arguments, "data", "blame"]
+        if len(call.args) > len(row.parameters):
+            extra = call.args[len(row.parameters)]
+            raise self.error(extra, f"{name} takes {len(row.parameters)} parameters by position")
+        nodes = dict(zip(row.parameters, call.args, strict=False))
+        known = [*row.operands, *row.arguments, *self._others(row)]
         for keyword in call.keywords:
             if keyword.arg is None:
                 raise self.error(keyword, "expected NAME=VALUE")
@@ -69,7 +99,19 @@ class _Parser:
             if keyword.arg in nodes:
                 raise self.error(keyword, f"{keyword.arg} is given twice")
             nodes[keyword.arg] = keyword.value
-        return self._filled(name, nodes)
+        return self._filled(name, nodes, len(call.args))
+
+    def _others(self, row: Op) -> list[str]:
+        """What a line says besides the call."""
+        return [*(["grad_output", "sizes"] if row.has_gradients else []), "data", "blame"]
+
+    def _sizes(self, node: ast.expr | None) -> str:
+        if node is None:
+            return "tuple"
+        value = self._literal(node)
+        if not isinstance(value, str) or value not in SIZES:
+            raise self.error(node, f"expected one of {', '.join(SIZES)}, got {value!r}")
+        return value
 
     def _call(self) -> ast.Call:
         if "\n" in self.line:
@@ -84,25 +126,33 @@ class _Parser:
             raise self.error(node, "expected a call such as conv2d((1, 1, 3, 3), (1, 1, 2, 2))")
         return node
 
-    def _filled(self, name: str, nodes: dict[str, ast.expr]) -> Case:
+    def _filled(self, name: str, nodes: dict[str, ast.expr], positional: int) -> Case:
         row = OPS[name]
         blame = self._word(nodes.get("blame"), None)
         if blame is not None and blame not in (*row.operands, *row.arguments):
             raise self.error(nodes["blame"], f"{name} has no {blame!r} to blame")
+        operands = {
+            k: self._operand(nodes[k], row.operands[:i])
+            for i, k in enumerate(row.operands)
+            if k in nodes
+        }
         if row.is_layer and not self.partial:
-            self._check_layer(row, nodes)
+            self._check_layer(row, nodes, operands.get("weight"))
+        gradient = nodes.get("grad_output")
         return Case(
             name,
-            {k: self._operand(nodes[k]) for k in row.operands if k in nodes},
+            operands,
             {k: self._literal(nodes[k]) for k in row.arguments if k in nodes},
             self._word(nodes.get("data"), "ones") or "ones",
             blame,
+            "contiguous" if gradient is None else self._layout(gradient, row.operands),
+            self._sizes(nodes.get("sizes")),
+            None if positional == row.required else positional,
         )
 
-    def _check_layer(self, row: Op, nodes: dict[str, ast.expr]) -> None:
+    def _check_layer(self, row: Op, nodes: dict[str, ast.expr], weight: Any) -> None:
         """A layer is built from its weight and groups: they must at least say how."""
         node = nodes.get("weight")
-        weight = self._operand(node) if node is not None else None
         if not isinstance(weight, Operand) or len(weight.shape) != row.axes + 2:
             told = f"expected the weight of a layer, a shape of {row.axes + 2} sizes"
             raise self.error(node or len(self.line) - 1, told)
@@ -122,12 +172,12 @@ class _Parser:
         if default == "ones" and not RULE.fullmatch(value):
             raise self.error(
                 node,
-                f"unknown data rule {value!r}; expected ones, ramp, or one of "
-                "integers:SEED, reals:SEED, special:SEED, wrap:SEED",
+                f"unknown data rule {value!r}; expected {', '.join(_PLAIN)}, or one of "
+                + ", ".join(f"{name}:SEED" for name in _SEEDED),
             )
         return value
 
-    def _operand(self, node: ast.expr) -> Any:
+    def _operand(self, node: ast.expr, before: tuple[str, ...] = ()) -> Any:
         if isinstance(node, ast.Tuple):
             return Operand(self._shape(node.elts))
         if not isinstance(node, ast.Call):
@@ -141,12 +191,19 @@ class _Parser:
                 raise self.error(keyword, f"an operand has no {keyword.arg!r}; it has layout")
             if keyword is not node.keywords[0]:
                 raise self.error(keyword, "layout is given twice")
-            layout = self._literal(keyword.value)
-            if layout not in LAYOUTS:
-                raise self.error(
-                    keyword.value, f"unknown layout {layout!r}; expected {', '.join(LAYOUTS)}"
-                )
+            layout = self._layout(keyword.value, before)
         return Operand(self._shape(node.args), dtype, layout)
+
+    def _layout(self, node: ast.expr, operands: tuple[str, ...]) -> str:
+        """A layout, which may lie in the memory of `operands`."""
+        text = self._literal(node)
+        if not isinstance(text, str):
+            raise self.error(node, f"expected a layout, a string, got {text!r}")
+        try:
+            return checked(text, operands)
+        except LayoutError as error:
+            column = self._column(node)
+            raise self.error(column + error.at + (error.at > 0), str(error)) from None
 
     def _dtype(self, node: ast.Call) -> str:
         dtype = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -167,11 +224,23 @@ class _Parser:
         if isinstance(node, ast.List):
             return [self._literal(n) for n in node.elts]
         if isinstance(node, ast.Call):
-            return self._numpy_integer(node)
+            return self._typed(node)
         try:
             return ast.literal_eval(node)
         except (ValueError, TypeError):
             raise self.error(node, "expected a literal") from None
+
+    def _typed(self, node: ast.Call) -> Any:
+        """A value of a type that is no literal: NumPy's integers and bool, and our subclasses."""
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "Size" and not node.keywords:
+            return Size(*map(self._literal, node.args))
+        if name not in ("Int", "bool_"):
+            return self._numpy_integer(node)
+        value = self._literal(node.args[0]) if len(node.args) == 1 and not node.keywords else None
+        if type(value) is not (int if name == "Int" else bool):
+            raise self.error(node, "expected Int(2), Size(2, 1) or bool_(True)")
+        return Int(value) if name == "Int" else np.bool_(value)
 
     def _numpy_integer(self, node: ast.Call) -> Any:
         dtype = self._dtype(node)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -41,6 +42,24 @@ class Op:
     @property
     def is_transposed(self) -> bool:
         return "output_padding" in self.arguments
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """All that a line has by position, in this order: operands, then arguments."""
+        return (*self.operands, *self.arguments)
+
+    @cached_property
+    def constructor(self) -> tuple[str, ...]:
+        """The arguments of a layer's constructor after the kernel size, in torch's order."""
+        names = [name for name in self.arguments if name != "output_size"]
+        after_groups = names.index("groups") + 1
+        return (*names[:after_groups], "bias", *names[after_groups:])
+
+    def may_be_left_out(self, name: str) -> bool:
+        """Whether a call is complete without this parameter."""
+        if name in self.operands:
+            return name not in self.operands[: self.required]
+        return self.is_layer or self.arguments[name] is not None
 
 
 def per_axis(value: Any, axes: int) -> Sizes:

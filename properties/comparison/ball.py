@@ -24,7 +24,16 @@ from .tolerance import dot_error, is_exact, is_in_exact_range, radius, radius_if
 
 @dataclass(frozen=True)
 class Ball:
-    """For each element a midpoint, and a radius within which the true value lies."""
+    """For each element a midpoint, and a radius within which the true value lies.
+
+    Examples
+    --------
+    >>> a, b = Ball(np.array([1.0]), np.array([0.5])), Ball(np.array([3.0]), np.array([0.25]))
+    >>> (a - b).midpoint, (a - b).radius
+    (array([-2.]), array([0.75]))
+    >>> a.dot(np.array([4.0])).midpoint
+    array([4.])
+    """
 
     midpoint: Any  # float64, complex128 or int64; Python's integers where sums may be wider
     radius: Any

@@ -28,12 +28,14 @@ from .mismatch import (
     DtypeMismatch,
     EngineCrash,
     EngineHang,
+    GlobalStateChanged,
     GradientMismatch,
     MarginalGradientMismatch,
     MarginalValueMismatch,
     MemoryShared,
     Mismatch,
     NotRepeatable,
+    OutOfMemory,
     RejectedValid,
     ShapeMismatch,
     Status,
@@ -101,10 +103,15 @@ class Comparison:
     def verdict(self, engine: Engine, *, repeat: bool = True) -> Verdict:
         """Call `engine` and compare; without `repeat` it is called only once."""
         got = engine.observed_call(self.case, self.operands, self.grad_output, repeat=repeat)
+        return self.verdict_on(engine, got)
+
+    def verdict_on(self, engine: Engine, got: Outcome) -> Verdict:
+        """Compare what `engine` did."""
         if got.not_claimed and not engine.strict:
             return Verdict(Status.NOT_CLAIMED)
         _check_conduct(self.case, engine, got)
-        if self.expected.error is not None and not got.hung:
+        ended = got.hung or not isinstance(got.error, Exception | None)  # no way to reject a call
+        if self.expected.error is not None and not ended:
             return self._compare_rejections(engine, got, self.expected.error)
         values = values_of(self.case, engine, got)
         names = [name for name in values if name in self.expected.values]
@@ -114,7 +121,7 @@ class Comparison:
             raise NotRepeatable(self.case, engine, got.unstable)
         return Verdict(Status.AGREED, ratios)
 
-    def _compare_rejections(self, engine: Engine, got: Outcome, error: Exception) -> Verdict:
+    def _compare_rejections(self, engine: Engine, got: Outcome, error: BaseException) -> Verdict:
         case = self.case
         expected = (f"{self.reference.spec} raised", one_line(error))
         missing_kernel = isinstance(error, NotImplementedError)  # says nothing about the call
@@ -204,13 +211,21 @@ def _listed(names: Iterable[str]) -> str:
 def values_of(case: Case, engine: Engine, got: Outcome, *details: Detail) -> Mapping[str, Any]:
     """The results of a call that must succeed, by name, or the `Mismatch`."""
     if got.hung:
-        raise EngineHang(case, engine, "did not return", *details)
+        raise EngineHang(case, engine, f"did not return {got.hung}", *details)
     if got.error is not None:
-        kind = RejectedValid if isinstance(got.error, REJECTION_TYPES) else EngineCrash
-        raise kind(
-            case, engine, "raised on a valid call", *details, ("raised", one_line(got.error))
-        )
+        raise _raised(case, engine, got.error, *details)
     return got.values
+
+
+def _raised(case: Case, engine: Engine, error: BaseException, *details: Detail) -> Mismatch:
+    """The failure of a valid call that raised."""
+    details = (*details, ("raised", one_line(error)))
+    if not isinstance(error, Exception):
+        return EngineCrash(case, engine, f"raised {type(error).__name__}", *details)
+    if isinstance(error, MemoryError):
+        return OutOfMemory(case, engine, "ran out of memory on a valid call", *details)
+    kind = RejectedValid if isinstance(error, REJECTION_TYPES) else EngineCrash
+    return kind(case, engine, "raised on a valid call", *details)
 
 
 def check_type(
@@ -243,14 +258,16 @@ def _check_conduct(case: Case, engine: Engine, got: Outcome) -> None:
         raise ArgumentModified(case, engine, f"wrote to its argument {', '.join(got.modified)}")
     if got.shared:
         raise MemoryShared(case, engine, f"returned memory of its argument {', '.join(got.shared)}")
+    if got.changed:
+        raise GlobalStateChanged(case, engine, f"left {', '.join(got.changed)} changed")
 
 
-def _is_a(error: Exception, kind: type[Exception]) -> bool:
+def _is_a(error: BaseException, kind: type[BaseException]) -> bool:
     """isinstance by name: a copy of the engine has classes of its own."""
     return kind.__name__ in [base.__name__ for base in type(error).__mro__]
 
 
-def blamed(error: Exception) -> str | None:
+def blamed(error: BaseException) -> str | None:
     """The argument that one of our own messages blames: 'conv2d() stride: expected …, got …'."""
     match = re.match(r"\w+\(\) (\w+): expected .*, got ", str(error), re.DOTALL)
     return match and match[1]

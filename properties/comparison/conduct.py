@@ -12,8 +12,10 @@ from .outcome import Operands, Results, Run, is_array
 
 
 def root(array: Any) -> Any:
-    """The array that owns the memory of `array`."""
-    return array if array.base is None else array.base
+    """The array behind `array` and every view that led to it: it holds all that they skip."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def memory(operands: Operands) -> dict[str, bytes]:
@@ -42,14 +44,16 @@ def unstable(run: Run, operands: Operands, grad_output: Any, first: Results) -> 
 
     A convolution is odd in its input and bias, in floating point too, whatever the order of
     summation; so a value remembered from the first call shows as a missing sign. The same memory
-    is negated, because another layout or alignment could change the order.
+    is negated, because another layout or alignment could change the order. Operands that share
+    memory cannot be negated one without the other: then only the same call is made again.
     """
     kept = {k: np.array(v) for k, v in first.items()}
-    odd = [v for k, v in (*operands.items(), ("", grad_output)) if k != "weight"]
+    given = {**operands, "grad_output": grad_output}
+    odd = [] if _overlap(given) else [v for k, v in given.items() if k != "weight"]
     try:
         _negate(odd)
         try:
-            negated = run(operands, grad_output)
+            negated = run(operands, grad_output) if odd else None
         finally:
             _negate(odd)
         again = run(operands, grad_output)
@@ -60,16 +64,25 @@ def unstable(run: Run, operands: Operands, grad_output: Any, first: Results) -> 
             return f"a later call overwrote the {name} of an earlier one"
         if value.tobytes() != np.asarray(again[name]).tobytes():
             return f"the same call gave another {name} the second time"
-        if not _same(np.asarray(negated[name]), -value if ODD[name] else value):
+        if negated is not None and not _same(
+            np.asarray(negated[name]), -value if ODD[name] else value
+        ):
             return f"negated operands gave a wrong {name}: state is kept between calls"
     return ""
+
+
+def _overlap(operands: Operands) -> bool:
+    """Whether two arrays lie in the same memory."""
+    roots = [id(root(v)) for v in operands.values() if is_array(v)]
+    return len(set(roots)) < len(roots)
 
 
 def _negate(values: list[Any]) -> None:
     """Change the sign of every array, in place."""
     for value in values:
-        if is_array(value):
-            target = root(value) if 0 in value.strides else value
+        if is_array(value) and value.size:
+            once = [slice(0, 1) if s == 0 else slice(None) for s in value.strides]  # if repeated
+            target = value[(..., *once)] if 0 in value.strides else value
             readonly = not target.flags.writeable
             target.flags.writeable = True
             target[...] = -target  # NumPy 2.4.6 negates some strided views wrongly with `out=`

@@ -49,7 +49,7 @@ class Deviation:
 
 
 def _closed(value: Operand) -> Operand:
-    return replace(value, shape=tuple(1 if n is ... else n for n in value.shape))
+    return replace(value, shape=tuple(1 if literal(n) == "..." else n for n in value.shape))
 
 
 def _all_match(wanted: Any, given: Any) -> bool:
@@ -65,7 +65,7 @@ def _matches(wanted: Any, given: Any) -> bool:
         isinstance(given, Operand)
         and wanted.dtype == given.dtype
         and len(wanted.shape) == len(given.shape)
-        and all(n in (..., m) for n, m in zip(wanted.shape, given.shape, strict=True))
+        and all(_matches(n, m) for n, m in zip(wanted.shape, given.shape, strict=True))
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,49 @@ import numpy as np
 from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
-from .outcome import Operands, Outcome, Results, Run, is_array
+from .calling import by_name, call_function, call_layer, construct, gradients, output_size
+from .outcome import Operands, Outcome, Results, is_array
+from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
 
+PATIENCE = 1.0  # seconds of processor time that the smallest call may take
+IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
 SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, prepared: its two halves, which may run apart."""
+
+    forward: Callable[[Operands], Any]
+    backward: Callable[[Operands, Any], Results]
+
+    def results(self, operands: Operands, grad_output: Any) -> Results:
+        """The output and, where there is a gradient of it, the gradients."""
+        output = self.forward(operands)
+        if not fits(grad_output, output):
+            return {OUTPUT: output}
+        return {OUTPUT: output, **self.backward(operands, grad_output)}
+
+
+class Layer:
+    """A layer, and the weights with which it was loaded last."""
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._state: dict[str, bytes] = {}
+
+    def loaded(self, operands: Operands) -> Any:
+        """The layer with these weights; it is loaded only where they are others than before."""
+        given = {k: operands[k] for k in ("weight", "bias") if operands.get(k) is not None}
+        state = {k: v.tobytes() for k, v in given.items()}
+        if state != self._state:
+            self._layer.load_state_dict(given)
+            self._state = state
+        return self._layer
+
+
+Layers = dict[Any, Layer]
 
 
 class Engine:
@@ -45,7 +85,8 @@ class Engine:
         self.origin = origin
         self.strict = strict
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
-        self._timer, self._patience = Timer(), 1.0
+        self.timer, self.patience = Timer(), PATIENCE
+        self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
         self._accumulator: Mapping[str, str] = getattr(namespace, "accumulator", {})
 
     def accumulator(self, dtype: str) -> str:
@@ -57,14 +98,20 @@ class Engine:
 
         With the gradient of the output, the gradients that the engine offers are results too.
         """
+        return self.attempt(
+            case, operands, lambda: self.prepared(case, operands).results(operands, grad_output)
+        )
+
+    def attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
+        """What `compute`, a call of this engine for `case`, gives, raises, or never returns."""
         try:
-            with self._timer.running(self._time(case, operands)):
-                return Outcome(self.results(case, operands, grad_output))
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+            with self.timer.running(self._time(case, operands)):
+                return Outcome(compute())
+        except Overdue as overdue:
+            return self._hung(overdue)
+        except BaseException as error:  # noqa: BLE001 - whatever an engine raises is its outcome
+            self._let_a_person_stop(error)
             return Outcome(error=error)
-        except Overdue:
-            self._patience = 0.1  # what hung once need not be waited for again
-            return Outcome(hung=True)
 
     def observed_call(
         self, case: Case, operands: Operands, grad_output: Any = None, *, repeat: bool = True
@@ -76,89 +123,97 @@ class Engine:
         calls would show is not looked for.
         """
         given = {**operands, "grad_output": grad_output}
-        before = conduct.memory(given)
-        try:
-            with self._timer.running(self._time(case, operands)):
-                run = self.prepared(case, operands)
-                first = run(operands, grad_output)
-                shared = conduct.shared(given, first)
-                comparable = repeat and all(map(is_array, first.values()))
-                unstable = conduct.unstable(run, operands, grad_output, first) if comparable else ""
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
-            return Outcome(error=error, modified=conduct.modified(given, before))
-        except Overdue:
-            self._patience = 0.1
-            return Outcome(hung=True)
-        modified = conduct.modified(given, before)
-        return Outcome(first, modified=modified, shared=shared, unstable=unstable)
+        before, process = conduct.memory(given), surroundings() if repeat else []
+        shared: tuple[str, ...] = ()
+        unstable = ""
+
+        def observed() -> Results:
+            nonlocal shared, unstable
+            run = self.prepared(case, operands).results
+            first = run(operands, grad_output)
+            shared = conduct.shared(given, first)
+            if repeat and all(map(is_array, first.values())):
+                unstable = conduct.unstable(run, operands, grad_output, first)
+            return first
+
+        outcome = self.attempt(case, operands, observed)
+        return replace(
+            outcome,
+            modified=() if outcome.hung else conduct.modified(given, before),
+            shared=shared,
+            unstable=unstable,
+            changed=changed(process) if repeat else (),
+        )
+
+    def _hung(self, overdue: Overdue) -> Outcome:
+        self.timer.stop()  # again: the exception may have come while the timer was stopped
+        self.patience = IMPATIENCE
+        return Outcome(hung=str(overdue))
+
+    def _let_a_person_stop(self, error: BaseException) -> None:
+        """Pass on what may be a person's Ctrl-C; in a process of its own only the engine raises."""
+        if isinstance(error, KeyboardInterrupt) and not self.isolated:
+            raise error
 
     def _time(self, case: Case, operands: Operands) -> float:
         """The seconds that a call may take."""
-        return self._patience + work(OPS[case.op], operands) * SLOWEST
+        return self.patience + work(OPS[case.op], operands) * SLOWEST
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
-        """The output of `case` and, with `grad_output`, the gradients that the engine offers."""
-        return self.prepared(case, operands)(operands, grad_output)
+        """What the call means, whatever the form of its line: the output and, with `grad_output`,
+        the gradients that the engine offers, with everything passed by name."""
+        return self.prepared(by_name(case), operands).results(operands, grad_output)
 
-    def prepared(self, case: Case, operands: Operands) -> Run:
-        """What computes the results of `case`, again and again: for a layer, one layer."""
+    def prepared(self, case: Case, operands: Operands, layers: Layers | None = None) -> Call:
+        """What computes the results of `case`, again and again: for a layer, one layer.
+
+        A layer that is built alike and stands in `layers` already is that one.
+        """
         if OPS[case.op].is_layer:
-            return self._layer(case, operands)
+            return self._layer_call(case, operands, {} if layers is None else layers)
         function = getattr(self.namespace, case.op)
 
-        def run(operands: Operands, grad_output: Any) -> Results:
-            output = function(**operands, **case.arguments)
-            if not _fits(grad_output, output):
-                return {OUTPUT: output}
-            return {OUTPUT: output, **self._gradients(case, operands, grad_output)}
+        def forward(operands: Operands) -> Any:
+            return call_function(function, case, operands)
 
-        return run
+        def backward(operands: Operands, grad_output: Any) -> Results:
+            return self._gradients(case, operands, grad_output)
 
-    def _layer(self, case: Case, operands: Operands) -> Run:
-        op, weight, biased = OPS[case.op], operands["weight"], operands.get("bias") is not None
-        options = dict(case.arguments)
-        call = {k: options.pop(k) for k in ("output_size",) if k in options}
-        outer, inner = weight.shape[0], weight.shape[1] * options.get("groups", 1)
-        channels = (outer, inner) if op.is_transposed else (inner, outer)
-        layer = getattr(self.namespace, case.op)(
-            *channels, weight.shape[2:], **options, bias=biased, dtype=weight.dtype.type
-        )
+        return Call(forward, backward)
 
-        def run(operands: Operands, grad_output: Any) -> Results:
-            x, *state = (operands[k] for k in op.operands if operands.get(k) is not None)
-            layer.load_state_dict(dict(zip(("weight", "bias"), state, strict=False)))
-            output = layer(x, **call)
-            found: Any = ()
-            if hasattr(layer, "backward") and _fits(grad_output, output):
-                with suppress(NotImplementedError):
-                    found = layer.backward(x, grad_output, **call)
-            gradients = zip(GRADIENTS, found, strict=False)
-            return {OUTPUT: output} | {k: v for k, v in gradients if v is not None}
+    def _layer_call(self, case: Case, operands: Operands, layers: Layers) -> Call:
+        weight, biased = operands["weight"], operands.get("bias") is not None
+        call = output_size(case)
+        options = {k: v for k, v in case.arguments.items() if k not in call}
+        form = case.positional, case.sizes
+        key = (case.op, weight.shape, weight.dtype.type, biased, str(options), form)
+        if key not in layers:
+            layers[key] = Layer(construct(getattr(self.namespace, case.op), case, operands))
+        layer = layers[key]
 
-        return run
+        def forward(operands: Operands) -> Any:
+            return call_layer(layer.loaded(operands), case, operands["input"])
+
+        def backward(operands: Operands, grad_output: Any) -> Results:
+            loaded = layer.loaded(operands)
+            if not hasattr(loaded, "backward"):
+                return {}
+            with suppress(NotImplementedError):
+                found = loaded.backward(operands["input"], grad_output, **call)
+                gradients = zip(GRADIENTS, found, strict=False)
+                return {k: v for k, v in gradients if v is not None}
+            return {}
+
+        return Call(forward, backward)
 
     def _gradients(self, case: Case, operands: Operands, grad_output: Any) -> Results:
         """The gradients of a function: `NAMESPACE.gradients`, or what `NAMESPACE.grad` has."""
         if hasattr(self.namespace, "gradients"):
             arguments = (case.op, operands, case.arguments, grad_output)
             return dict(self.namespace.gradients(*arguments))
-        grad = getattr(self.namespace, "grad", None)
-        x, w = operands["input"], operands["weight"]
-        calls = {
-            "grad_input": (f"{case.op}_input", (x.shape, w, grad_output), case.arguments),
-            "grad_weight": (f"{case.op}_weight", (x, w.shape, grad_output), case.arguments),
-            "grad_bias": (f"conv{OPS[case.op].axes}d_bias", (grad_output,), {}),
-        }
-        if operands.get("bias") is None:
-            del calls["grad_bias"]
-        found = {}
-        for name, (function, arrays, arguments) in calls.items():
-            if hasattr(grad, function):
-                with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
-                    found[name] = getattr(grad, function)(*arrays, **arguments)
-        return found
+        return gradients(getattr(self.namespace, "grad", None), case, operands, grad_output)
 
 
-def _fits(grad_output: Any, output: Any) -> bool:
+def fits(grad_output: Any, output: Any) -> bool:
     """Whether there is a gradient of `output`; one of another shape can't be propagated back."""
     return grad_output is not None and np.shape(grad_output) == np.shape(output)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Finds the engine that --engine names, and makes our own compute by its definition."""
 
 from __future__ import annotations
 

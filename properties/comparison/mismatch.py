@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from .engine import Engine
 
 
@@ -36,10 +38,27 @@ class Mismatch(AssertionError):
         self, case: Case, engine: Engine, headline: str, *details: tuple[str, str]
     ) -> None:
         self.case = case
+        self.sequence: CaseSequence | None = None  # with which alone the case fails
         self.engine = engine.spec
         self.headline = headline
         self.details = details
+        self.recent: tuple[str, ...] = ()  # the lines of what the process judged until then
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
+
+    @property
+    def source(self) -> Case | CaseSequence:
+        """What to run in order to see the failure again."""
+        return self.sequence or self.case
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """To be sent from process to process: `args` are not what `__init__` takes."""
+        return _received, (type(self), self.args, self.__dict__)
+
+
+def _received(kind: type[Mismatch], args: tuple[Any, ...], state: dict[str, Any]) -> Mismatch:
+    mismatch = kind.__new__(kind, *args)
+    mismatch.__dict__.update(state)
+    return mismatch
 
 
 class ShapeMismatch(Mismatch):
@@ -86,12 +105,20 @@ class MemoryShared(Mismatch):
     """A result shares memory with an argument."""
 
 
+class GlobalStateChanged(Mismatch):
+    """The call left the state of the process changed, such as NumPy's error state."""
+
+
 class NotRepeatable(Mismatch):
     """A later call gave another result, or changed an earlier one: state is kept."""
 
 
 class EngineCrash(Mismatch):
-    """The engine raised what is no rejection, or its process died."""
+    """The engine raised what is no rejection, or ended its process."""
+
+
+class OutOfMemory(Mismatch):
+    """The engine raised MemoryError on a call for which torch's memory sufficed."""
 
 
 class EngineHang(Mismatch):

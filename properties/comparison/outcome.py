@@ -18,11 +18,12 @@ class Outcome:
     """What one engine did with one case."""
 
     values: Mapping[str, Any] = field(default_factory=dict)  # output and gradients, by name
-    error: Exception | None = None
-    hung: bool = False
+    error: BaseException | None = None
+    hung: str = ""  # within how long the call did not return
     modified: tuple[str, ...] = ()  # operands that the call wrote to
     shared: tuple[str, ...] = ()  # operands whose memory a result shares
     unstable: str = ""  # how a repeated call differed
+    changed: tuple[str, ...] = ()  # parts of the process's state that the call left changed
 
     @property
     def not_claimed(self) -> bool:
@@ -40,7 +41,7 @@ def widen(value: Any) -> Any:
     return value.astype({"f": np.float64, "c": np.complex128}.get(value.dtype.kind, np.int64))
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """An error in one line."""
     first = str(error).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first[:200]}"

@@ -6,10 +6,11 @@ that bound an error.
 Integer data in range make every partial sum exact, so any order of summation gives the same value.
 For real data the error of any order is at most (Jeannerod and Rump, SIAM J. Matrix Anal. 34, 2013)
 
-    n·(u + u_ref)·S + [out ≠ acc]·u_out·|y| + (K·η + η_out)/2,     n = K + 1
+    n·(u + u_ref)·S + [out ≠ acc]·u_out·|y| + (K·(η + η_ref) + η_out)/2,     n = K + 1
 
 with u the unit roundoff and η the least subnormal of the accumulator, S = conv(|x|, |w|) + |b|;
-for complex, in moduli, with 4·(K + 4) in place of n.
+for complex, in moduli, with 4·(K + 4) in place of n, and 4·K in place of K beside η: a complex
+product is two real ones, or three, in each part, and each may underflow by η/2.
 
 Between an engine and its reference, `bound` and `excess` say how far apart the two may be.
 Between results of one engine, `radius` and `radius_if_exact` say how far each may be from the
@@ -26,6 +27,7 @@ import numpy as np
 from ..cases.case import Case
 from ..cases.data import BITS, SIGNIFICAND, widest, widest_range
 from ..cases.operation import OPS
+from ..cases.rules import RULES
 from .outcome import widen
 
 # dtype of the sums -> the real dtype whose rounding counts
@@ -49,7 +51,7 @@ def is_exact(case: Case, k: int, accumulator: str) -> bool:
     dtype = case.dtype
     if np.dtype(dtype).kind in "iu" or k == 0:
         return True
-    if case.rule not in ("ones", "ramp", "integers"):
+    if not RULES[case.rule].exact:
         return False
     return widest(case) >= 1 and SIGNIFICAND[accumulator] >= BITS[dtype]
 
@@ -81,10 +83,12 @@ def roundings(k: int, dtype: str) -> int:
 def bound(k: int, dtype: str, accumulator: str, y: Any, scale: Any) -> Any:
     """The allowed |result - y| per element: `y` the reference, `scale` S, `k` the terms."""
     u, u_ref = unit_roundoff(accumulator), unit_roundoff("float64")
+    products = 4 * k if dtype.startswith("complex") else k
     allowed = roundings(k, dtype) * (u + u_ref) * scale
     if dtype != accumulator:
         allowed = allowed + unit_roundoff(dtype) * np.abs(y)
-    return allowed + (k * least_subnormal(accumulator) + least_subnormal(dtype)) / 2
+    tiny = least_subnormal(accumulator) + least_subnormal("float64")
+    return allowed + (products * tiny + least_subnormal(dtype)) / 2
 
 
 def radius(k: int, dtype: str, accumulator: str, y: Any, scale: Any) -> Any:

@@ -1,50 +1,44 @@
-"""The flight recorder: which case a worker was at when its process died, and an end to loops.
+"""An end to calls that do not return: a timer in the process, and a deadline for who watches it.
 
-Every case is written to shared memory before the engine sees it, which costs 0.2 µs. A timer
-raises in an engine that does not return; it cannot reach a loop inside one C call.
+The timer raises inside a call, which stops loops and waits in Python. It cannot reach a loop
+inside one C call, nor an engine that swallows every exception: `Timer.note` publishes the
+deadline, so that another process can end this one when it has passed.
 """
 
 from __future__ import annotations
 
-import faulthandler
-import os
 import signal
 import threading
-import warnings
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-
-def dies(call: Callable[[], object]) -> bool:
-    """Whether `call` ends its process: tried in a copy of this one."""
-    if not hasattr(os, "fork"):
-        return False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what other threads hold is not used in the copy
-        child = os.fork()
-    if child == 0:
-        faulthandler.disable()
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        with suppress(BaseException):
-            call()
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+REAL = 5  # seconds of real time for each second of processor time that a call may take
+AGAIN = 0.25  # seconds until an exception that a callback of the interpreter swallowed is repeated
 
 
 class Overdue(BaseException):
     """Raised inside an engine that takes too long; its `except Exception` does not stop this."""
 
 
-# Processor time, so that a busy machine is no reason to alarm, and for what waits forever, real.
-_TIMERS = (("ITIMER_PROF", "SIGPROF", 1), ("ITIMER_REAL", "SIGALRM", 60))
+def rounded_down(seconds: float) -> str:
+    """So many seconds, for a headline; in tenths where it is less than one."""
+    return f"{int(seconds)}" if seconds >= 1 else f"{int(10 * seconds) / 10}"
 
 
 class Timer:
-    """Raises `Overdue` in the main thread; elsewhere, and on Windows, it does nothing."""
+    """Raises `Overdue` in the main thread; elsewhere, and on Windows, it does nothing.
+
+    Attributes
+    ----------
+    note : callable or None
+        Receives the time, as `time.monotonic` counts, at which the call that begins must have
+        returned, and the real seconds that it has; ``(0.0, 0.0)`` when it has returned.
+    """
 
     def __init__(self) -> None:
-        self._installed = False
+        self.note: Callable[[float, float], None] | None = None
 
     @contextmanager
     def running(self, seconds: float) -> Iterator[None]:
@@ -56,21 +50,52 @@ class Timer:
             self.stop()
 
     def start(self, seconds: float) -> None:
-        """Allow so much processor time, and sixty times as much real time."""
+        """Allow so much processor time, and `REAL` times as much real time.
+
+        Processor time, so that a busy machine is no reason to alarm; real time for what waits.
+        """
         if threading.current_thread() is not threading.main_thread():
             return
-        for timer, name, factor in _TIMERS:
-            if hasattr(signal, timer):
-                if not self._installed:
-                    signal.signal(getattr(signal, name), _overdue)
-                signal.setitimer(getattr(signal, timer), seconds * factor)
-        self._installed = True
+        real = seconds * REAL
+        if self.note:
+            self.note(time.monotonic() + real, real)
+        busy = f"{rounded_down(seconds)} s of processor time"
+        _ALARM.limits = {"SIGPROF": busy, "SIGALRM": f"{rounded_down(real)} s"}
+        _ALARM.set(ITIMER_PROF=seconds, ITIMER_REAL=real)
 
     def stop(self) -> None:
-        if self._installed:
-            for timer, _, _ in _TIMERS:
+        if threading.current_thread() is threading.main_thread():
+            _ALARM.clear()
+            if self.note:
+                self.note(0.0, 0.0)
+
+
+class _Alarm:
+    """The timers of this process, of which there is one of each kind."""
+
+    def __init__(self) -> None:
+        self.limits: dict[str, str] = {}  # empty: nothing is timed, so a late signal says nothing
+        self._installed = False
+
+    def set(self, **seconds: float) -> None:
+        if not self._installed:
+            for name in ("SIGPROF", "SIGALRM"):
+                if hasattr(signal, name):
+                    signal.signal(getattr(signal, name), self._overdue)
+            self._installed = True
+        for timer, after in seconds.items():
+            if hasattr(signal, timer):
+                signal.setitimer(getattr(signal, timer), after, AGAIN)
+
+    def clear(self) -> None:
+        self.limits = {}
+        for timer in ("ITIMER_PROF", "ITIMER_REAL"):
+            if self._installed and hasattr(signal, timer):
                 signal.setitimer(getattr(signal, timer), 0)
 
+    def _overdue(self, signum: int, frame: Any) -> None:
+        if limit := self.limits.get(signal.Signals(signum).name):
+            raise Overdue(f"within {limit}")
 
-def _overdue(signum: int, frame: Any) -> None:
-    raise Overdue
+
+_ALARM = _Alarm()

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from ..cases.case import DTYPES, Case
 from ..cases.operation import OPS
+from ..cases.sequence import CaseSequence
 from .budget import Choose
 from .neighbours import invalid_case, valid_case
+from .sequences import build_sequence
 from .valid import takers, weighted
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -93,6 +95,16 @@ def below(n: int) -> st.SearchStrategy[int]:
 def choosing(draw: Draw) -> Choose:
     """Choices drawn one by one."""
     return lambda n: draw(below(n)) if n > 1 else 0
+
+
+def sequences(
+    ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
+) -> st.SearchStrategy[CaseSequence]:
+    """Cases that run in order, each a variation of the first."""
+    menu = weighted(dtypes)
+    if not (ops := takers(ops, menu)):
+        return st.nothing()
+    return TAPES.map(lambda tape: build_sequence(reading(tape), ops, menu, dtypes))
 
 
 def with_reals(case: Case) -> Case:

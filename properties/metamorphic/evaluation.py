@@ -111,6 +111,11 @@ class Evaluation:
         return terms_by_result(self.op, self._shapes, self.arguments)[OUTPUT]
 
     @property
+    def _sizes(self) -> dict[str, Sizes]:
+        """The arguments that are one integer per axis."""
+        return {k: v for k, v in self.arguments.items() if isinstance(v, tuple)}
+
+    @property
     def _shapes(self) -> dict[str, Sizes]:
         return {name: array.shape for name, array in self.operands.items()}
 
@@ -131,6 +136,12 @@ class Evaluation:
     def unpadded(self) -> dict[str, Any]:
         modes = {"padding_mode": "zeros"} if "padding_mode" in self.arguments else {}
         return {"padding": 0, **modes}
+
+    def arguments_of_one_more_axis(self) -> dict[str, Any]:
+        """What changes in a call with a first axis of size 1, where no step shows."""
+        stride = 1 if isinstance(self.padding, str) else 2  # torch takes 'same' with stride 1 only
+        first = {"stride": stride, "dilation": 3, "padding": 0, "output_padding": 0}
+        return {k: (first[k], *v) for k, v in self._sizes.items() if k in first}
 
     def per_channel(self, bias: Any) -> Any:
         """`bias`, shaped to be added at every place; 0 if there is none."""

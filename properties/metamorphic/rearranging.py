@@ -26,6 +26,11 @@ def apart(array: Any) -> tuple[Any, Any]:
 
     Halves are rounded towards 0, so that integers stay integers; which of the two gets the larger
     half alternates.
+
+    Examples
+    --------
+    >>> apart(np.array([5, 5]))
+    (array([2, 3]), array([-3, -2]))
     """
     wide = np.array(array, array.dtype.newbyteorder("="), order="C")
     parts = wide.view(wide.real.dtype).ravel()
@@ -46,7 +51,13 @@ def flipped(array: Any, axes: int) -> Any:
 
 
 def shuffled(array: Any, axis: int, groups: int) -> Any:
-    """The members of each group along `axis` in reverse."""
+    """The members of each group along `axis` in reverse.
+
+    Examples
+    --------
+    >>> shuffled(np.array([0, 1, 2, 3]), 0, groups=2)
+    array([1, 0, 3, 2])
+    """
     order = np.arange(array.shape[axis]).reshape(groups, -1)[:, ::-1]  # (G, members)
     return np.take(array, order.ravel(), axis)
 
@@ -77,7 +88,13 @@ def widened(
 
 
 def spread(array: Any, steps: Sequence[int], after: Sequence[int] | None = None) -> Any:
-    """`array` with zeros between its elements, so many steps apart, and so many more at the end."""
+    """`array` with zeros between its elements, so many steps apart, and so many more at the end.
+
+    Examples
+    --------
+    >>> spread(np.array([1, 2, 3]), [2], [1])
+    array([1, 0, 2, 0, 3, 0])
+    """
     sizes = array.shape[-len(steps) :]
     after = after or [0] * len(steps)
     room = [s * (n - 1) + 1 + e for n, s, e in zip(sizes, steps, after, strict=True)]
@@ -107,7 +124,13 @@ def mixed(channels: Any, weight: Any, groups: int, axes: int) -> Any:
 
 
 def visits(size: int, kernel: int, stride: int, dilation: int, padding: int) -> Any:
-    """How many taps of a window meet each element of one axis, over all of its places."""
+    """How many taps of a window meet each element of one axis, over all of its places.
+
+    Examples
+    --------
+    >>> visits(5, kernel=3, stride=1, dilation=1, padding=0)
+    array([1, 2, 3, 2, 1])
+    """
     starts = np.arange(0, size + 2 * padding - dilation * (kernel - 1), stride)
     at = (starts[:, None] + dilation * np.arange(kernel)).ravel() - padding
     return np.bincount(at[(at >= 0) & (at < size)], minlength=size)

@@ -17,7 +17,8 @@ LINES = read_lines(CORPUS)
 
 
 def fields(case: Case) -> tuple[object, ...]:
-    return case.op, dict(case.operands), dict(case.arguments), case.data, case.blame
+    given = dict(case.operands), dict(case.arguments), case.positional
+    return case.op, *given, case.data, case.blame, case.grad_output, case.sizes
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -42,9 +43,17 @@ def test_no_line_stands_twice_in_the_corpus() -> None:
 @pytest.mark.parametrize(
     ("written", "printed"),
     [
-        # operands stand in order and by position, the optional bias by name
-        ("conv1d(weight=(1, 1, 2), input=(1, 1, 3))", "conv1d((1, 1, 3), (1, 1, 2))"),
-        ("conv1d((1, 1, 3), (1, 1, 2), (1,))", "conv1d((1, 1, 3), (1, 1, 2), bias=(1,))"),
+        # what stands by position is passed by position; the rest stands by name, in torch's order
+        ("conv1d(weight=(1, 1, 2), input=(1, 1, 3))", "conv1d(input=(1, 1, 3), weight=(1, 1, 2))"),
+        ("conv1d((1, 1, 3), weight=(1, 1, 2))", None),
+        ("conv1d((1, 1, 3), (1, 1, 2), (1,))", None),
+        ("conv1d((1, 1, 3), (1, 1, 2), None, 2, (1,), groups=1)", None),
+        ("conv1d((1,), (1,), (1,), Int(2), 'same', int8(1), 1, data='ramp')", None),
+        ("conv_transpose1d((1,), (1,), None, 2, 0, Size(1, 1), 1, [int8(1), 2])", None),
+        ("conv2d((1,), (1,), stride=Size(2,), padding=bool_(True))", None),
+        ("conv2d((1,), (1,), dilation=Size(), sizes='list', data='ramp', blame='dilation')", None),
+        ("conv2d((1,), (1,), sizes='tuple', grad_output='contiguous')", "conv2d((1,), (1,))"),
+        ("Conv1d((1, 1, 3), (1, 1, 2), None, 1, 0, 1, 1, 'zeros', sizes='numpy')", None),
         ("conv1d(weight=(1, 1, 2))", "conv1d(weight=(1, 1, 2))"),
         # arguments stand in torch's order, then data, then blame
         (
@@ -77,7 +86,7 @@ def test_no_line_stands_twice_in_the_corpus() -> None:
             "groups=1, dilation=2)",
         ),
         (
-            "Conv2d((1, 1, 3, 3), (1, 1, 3, 3), (1,), padding_mode='reflect', padding=1)",
+            "Conv2d((1, 1, 3, 3), (1, 1, 3, 3), padding_mode='reflect', padding=1, bias=(1,))",
             "Conv2d((1, 1, 3, 3), (1, 1, 3, 3), bias=(1,), padding=1, padding_mode='reflect')",
         ),
         (
@@ -92,13 +101,15 @@ def test_no_line_stands_twice_in_the_corpus() -> None:
             "unfold(float64(1, 1, 2, 2), stride=2, kernel_size=2, padding=1)",
             "unfold(float64(1, 1, 2, 2), kernel_size=2, padding=1, stride=2)",
         ),
-        ("unfold(input=(1, 1, 2, 2))", "unfold((1, 1, 2, 2))"),
+        ("unfold(input=(1, 1, 2, 2))", None),
+        ("fold((1, 4, 1), 2, kernel_size=2)", None),
         ("Conv1d((1, 1, 1), (1, 1, 1), padding_mode='zeros')", None),
         ("ConvTranspose1d((1, 1, 1), (1, 1, 1), output_size=None)", None),
     ],
 )
 def test_a_line_is_printed_in_one_way(written: str, printed: str | None) -> None:
     expected = printed or written.replace("( ", "(").replace(", )", ",)").replace("[ 1 ]", "[1]")
+    expected = expected.replace("Size(2,)", "Size(2)")
     assert str(parse(written)) == expected
     assert str(parse(expected)) == expected
 
@@ -134,7 +145,8 @@ CALL = "conv2d((1,), (1,), "
         # names
         ("conv4d((1,), (1,))", "conv4d", "expected an op, one of conv1d, conv_transpose1d"),
         ("torch.conv2d((1,), (1,))", "torch", "expected an op"),
-        ("conv2d((1,), (1,), (1,), 3)", "3)", "conv2d takes 3 operands by position"),
+        ("conv2d((1,), (1,), (1,), 1, 0, 1, 1, 3)", "3)", "conv2d takes 7 parameters by position"),
+        ("conv2d((1,), (1,), (1,), 3, stride=1)", "stride", "stride is given twice"),
         (CALL + "strid=2)", "strid=", "conv2d has no 'strid'; it has input, weight, bias, stride"),
         (CALL + "input=(1,))", "input", "input is given twice"),
         (CALL + "stride=1, stride=2)", "stride=2", "stride is given twice"),
@@ -145,7 +157,8 @@ CALL = "conv2d((1,), (1,), "
         (CALL + "padding_mode='zeros')", "padding_mode", "conv2d has no 'padding_mode'"),
         ("conv_transpose1d((1,), (1,), output_size=1)", "output_size", "no 'output_size'"),
         ("Conv1d((1,), (1,), kernel_size=1)", "kernel_size", "Conv1d has no 'kernel_size'"),
-        ("unfold((1,), (1,))", "(1,))", "unfold takes 1 operands by position"),
+        ("unfold((1,), 1, 1, 0, 1, 5)", "5)", "unfold takes 5 parameters by position"),
+        ("unfold((1,), sizes='list')", "sizes", "unfold has no 'sizes'"),
         ("fold((1,), groups=1)", "groups", "fold has no 'groups'; it has input, output_size"),
         ("Fold((1,))", "Fold", "expected an op"),
         ("unfold((1,), blame='weight')", "'weight'", "unfold has no 'weight' to blame"),
@@ -167,7 +180,12 @@ CALL = "conv2d((1,), (1,), "
         (CALL + "stride=int64(1, 2))", "int64", "expected a NumPy integer such as int64(2)"),
         (CALL + "stride=int64(2.0))", "2.0", "expected an integer that fits int64"),
         (CALL + "stride=int8(200))", "200", "expected an integer that fits int8"),
-        # data and blame
+        (CALL + "stride=Int(2.0))", "Int", "expected Int(2), Size(2, 1) or bool_(True)"),
+        (CALL + "stride=bool_(1))", "bool_", "expected Int(2), Size(2, 1) or bool_(True)"),
+        (CALL + "stride=Size(x=1))", "Size", "expected a dtype"),
+        # sizes, data and blame
+        (CALL + "sizes='set')", "'set'", "expected one of tuple, list, numpy, Size, got 'set'"),
+        (CALL + "sizes=(1,))", "(1,))", "expected one of tuple, list, numpy, Size, got (1,)"),
         (CALL + "data='zeros')", "'zeros'", "unknown data rule 'zeros'; expected ones, ramp"),
         (CALL + "data='integers')", "'integers'", "expected ones, ramp, or one of integers:SEED"),
         (CALL + "data='ones:1')", "'ones:1'", "unknown data rule"),

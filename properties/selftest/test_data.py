@@ -155,9 +155,12 @@ def test_a_recorded_line_means_the_same_data_for_ever(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_gradient_of_the_output_has_the_inputs_dtype_and_layout(layout: str) -> None:
-    text = f"conv2d(float64(2, 2, 3, 3, layout={layout!r}), float64(4, 2, 1, 1), data='ramp')"
-    gy = arrays(parse(text)).grad_output((2, 4, 3, 3))
+def test_the_gradient_of_the_output_has_the_inputs_dtype_and_a_layout_of_its_own(
+    layout: str,
+) -> None:
+    text = "conv2d({}(2, 2, 3, 3, layout='swapped'), {}(4, 2, 1, 1), {}data='ramp')"
+    line = text.format("float64", "float64", f"grad_output={layout!r}, ")
+    gy = arrays(parse(line)).grad_output((2, 4, 3, 3))
     assert gy.dtype.newbyteorder("=") == np.float64
     assert gy.shape == (2, 4, 3, 3)
     assert IS_OF[layout](gy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import combinations, product
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,9 @@ EVERY = [(f"{name} {axis}", PARAMETERS[name]) for name in PARAMETERS for axis in
 
 @pytest.mark.parametrize("op", ["conv2d", "conv_transpose2d"])
 @pytest.mark.parametrize(("one", "other"), [*combinations(EVERY, 2)])
-def test_every_two_values_of_two_parameters_meet(op: str, one: tuple, other: tuple) -> None:
+def test_every_two_values_of_two_parameters_meet(
+    op: str, one: tuple[Any, ...], other: tuple[Any, ...]
+) -> None:
     wanted = {frozenset({(one[0], a), (other[0], b)}) for a, b in product(one[1], other[1])}
     assert wanted - met(op) == set()
 

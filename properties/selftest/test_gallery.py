@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+import engine
 from properties.cases.line import parse
 from properties.comparison.compare import compare
-from properties.comparison.mismatch import Mismatch, mismatches
+from properties.comparison.engine import Engine
+from properties.comparison.mismatch import Mismatch, ShapeMismatch, ValueMismatch, mismatches
 from properties.session.for_all import Property
 from properties.session.options import Options
 from properties.session.session import Session
@@ -44,8 +47,8 @@ def found_by(searched: Property, session: Session) -> list[Mismatch]:
 
 def hunted(wrong: Wrong) -> dict[type[Any], str]:
     """The minimal case of each kind of failure that a dev run finds first."""
-    engine = wrong.engine()
-    session = Session(engine, Options(engine.ops))
+    judged = wrong.engine()
+    session = Session(judged, Options(judged.ops))
     found = found_by(equals.property, session) or found_by(rejects.property, session)
     return {type(mismatch): str(mismatch.case) for mismatch in found}
 
@@ -58,10 +61,25 @@ def test_a_wrong_engine_is_caught_and_shrunk_to_its_minimal_case(wrong: Wrong) -
 
 @wrong_engines
 def test_the_minimal_case_alone_replays_the_failure(wrong: Wrong) -> None:
-    engine = wrong.engine()
-    session = Session(engine, Options(engine.ops))
+    judged = wrong.engine()
+    session = Session(judged, Options(judged.ops))
     with pytest.raises(wrong.kind):
-        compare(parse(wrong.line), engine, session.oracle)
+        compare(parse(wrong.line), judged, session.oracle)
+
+
+def two_faults(x: Any, w: Any, b: Any = None, stride: Any = 1, *rest: Any, **more: Any) -> Any:
+    y = engine.conv1d(x, w, b, stride, *rest, **more)
+    y = y if b is None else -y
+    return y if stride == 1 else y[..., :0]
+
+
+def test_every_kind_of_failure_is_reported_with_its_smallest_case() -> None:
+    judged = Engine("two faults", SimpleNamespace(conv1d=two_faults))
+    found = found_by(equals.property, Session(judged, Options(judged.ops)))
+    assert {type(mismatch): str(mismatch.case) for mismatch in found} == {
+        ShapeMismatch: "conv1d((1, 1, 1), (1, 1, 1), stride=2)",
+        ValueMismatch: "conv1d((1, 1, 1), (1, 1, 1), bias=(1,))",
+    }
 
 
 def test_the_gallery_is_large() -> None:

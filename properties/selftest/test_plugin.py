@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,13 +24,33 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return engine.conv2d(input, weight, bias, stride, padding, dilation, groups)
 """
 
-DIES = """
-import ctypes
+DEADLY = """
+import collections, ctypes, itertools, os, subprocess
 import engine
 
-def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    y = engine.conv1d(input, weight, bias, stride, padding, dilation, groups)
-    return ctypes.string_at(0) if groups == 3 else y
+def leave():
+    subprocess.Popen(["sleep", "54321.5"])
+    os._exit(0)
+
+def planted(name, act):
+    right = getattr(engine, name)
+    def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        y = right(input, weight, bias, stride, padding, dilation, groups)
+        return act() if groups == 3 else y
+    return conv
+
+conv1d = planted("conv1d", leave)
+conv2d = planted("conv2d", lambda: ctypes.string_at(0))
+conv3d = planted("conv3d", lambda: collections.deque(itertools.count(), maxlen=0))
+"""
+
+REMEMBERS = """
+import engine
+kept = {}
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    stride = kept.setdefault((input.shape, weight.shape), stride)
+    return engine.conv2d(input, weight, bias, stride, padding, dilation, groups)
 """
 
 CLAIMS_NOTHING = """
@@ -36,11 +59,17 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 """
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """pytest in a process of its own, at the root of the project."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **environment},
     )
 
 
@@ -125,13 +154,74 @@ def test_failing_lines_and_the_summary_are_written(swapped: str, tmp_path: Path)
     assert json.loads(report.read_text())["failing"] == [HOLDS]
 
 
-def test_a_crash_is_named_and_shrunk(tmp_path: Path) -> None:
-    file = tmp_path / "dies.py"
-    file.write_text(DIES)
-    result = run(f"--engine={file}", "-n1", "-k", "equals_the_oracle and shard", "--examples=200")
-    assert result.returncode == 1
-    assert "EngineCrash: the process died in this call" in result.stdout
-    assert "  case      conv1d((1, 3, 1), (3, 1, 1), groups=3)\n" in result.stdout
+@pytest.fixture
+def deadly(tmp_path: Path) -> str:
+    file = tmp_path / "deadly.py"
+    file.write_text(DEADLY)
+    return f"--engine={file}"
+
+
+# What a run prints of each op that `DEADLY` has, in three groups: its death, and its case.
+DEATHS = (
+    "EngineCrash: the process ended with exit code 0 in this call\n"
+    "  case      conv1d((1, 3, 1), (3, 1, 1), groups=3)\n",
+    "EngineCrash: the process was killed by SIGSEGV in this call\n"
+    "  case      conv2d((1, 3, 1, 1), (3, 1, 1, 1), groups=3)\n",
+    "EngineHang: did not return within 5 s\n"
+    "  case      conv3d((1, 3, 1, 1, 1), (3, 1, 1, 1, 1), groups=3)\n",
+)
+
+
+@pytest.mark.parametrize("processes", ["-n2", "-pno:xdist"])
+@pytest.mark.parametrize(
+    ("op", "death"), [*zip(("conv1d", "conv2d", "conv3d"), DEATHS, strict=True)]
+)
+def test_what_ends_a_process_is_named_and_shrunk_and_the_run_goes_on(
+    deadly: str, processes: str, op: str, death: str, tmp_path: Path
+) -> None:
+    shards = "test_the_engine_equals_the_oracle and shard and (2 or 5)"
+    run_of = (deadly, processes, "--ops", op, "-k", shards, "--examples=100")
+    result = run(*run_of, "--hypothesis-seed=1", TMPDIR=str(tmp_path))
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert death in result.stdout
+    assert "2 failed" in result.stdout
+    assert [*map(str, tmp_path.glob("convolutions-*")), *left_behind()] == []
+
+
+@pytest.mark.parametrize("death", DEATHS)
+def test_a_death_in_one_case_is_replayed_and_other_tests_run(deadly: str, death: str) -> None:
+    case = death.splitlines()[1].removeprefix("  case      ")
+    result = run(deadly, "--case", case, "-k", "the_oracle or linear")
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert death in result.stdout
+    assert "3 failed, 1 skipped" in result.stdout
+
+
+def left_behind() -> list[str]:
+    """The processes that `DEADLY` started and that still run."""
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    return [line.decode() for line in lines if b"54321.5" in line]
+
+
+def test_a_failure_after_other_calls_is_replayed_by_several_cases(tmp_path: Path) -> None:
+    file = tmp_path / "remembers.py"
+    file.write_text(REMEMBERS)
+    first, second = HOLDS.replace("(1, 2))", "(1, 1))"), HOLDS
+    assert run(f"--engine={file}", "--case", second, "-k", "the_oracle").returncode == 0
+    result = run(f"--engine={file}", "--case", first, "--case", second)
+    assert result.returncode == pytest.ExitCode.TESTS_FAILED
+    assert f"  replay    pytest --engine={file} --case '{first}' --case '{second}'" in result.stdout
+
+
+def test_ctrl_c_ends_a_run_at_once(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--examples=100000"]
+    with output.open("w") as file:
+        started = subprocess.Popen([*command, "-k", "oracle and shard"], cwd=ROOT, stdout=file)
+        time.sleep(8)
+        started.send_signal(signal.SIGINT)
+        assert started.wait(timeout=10) == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in output.read_text()
 
 
 def test_a_budget_finds_shrinks_and_reports(swapped: str) -> None:

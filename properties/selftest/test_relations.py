@@ -298,6 +298,13 @@ def test_no_relation_fails_on_an_invalid_call(relation: Relation, line: str) -> 
     assert found in (None, made_valid)
 
 
+@each_relation
+def test_no_relation_fails_on_an_empty_batch_with_an_empty_axis(relation: Relation) -> None:
+    case = parse("conv2d((0, 1, 0, 3), (1, 1, 1, 1), padding=1)")
+    found = verdict(relation, case, Engine("engine", engine, ""))
+    assert found in (None, Verdict(Status.AGREED))
+
+
 def test_what_an_engine_does_not_claim_is_counted() -> None:
     def unclaimed(call: Call) -> Any:
         raise NotImplementedError

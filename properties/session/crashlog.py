@@ -1,7 +1,8 @@
-"""What outlives a process that dies: the case that it was at, and the failures that it found.
+"""What outlives a process that dies: the cases that it judged, and the failures that it found.
 
-A case is written to shared memory before the engine sees it, which costs 0.2 µs. A failure is
-written to a file as soon as it is found, so that neither a crash nor Ctrl-C loses it.
+A case is written to shared memory before the engine sees it, and the time at which a call must
+have returned when it begins. A failure is written to a file as soon as it is found, so that
+neither a crash nor Ctrl-C loses it.
 """
 
 from __future__ import annotations
@@ -9,47 +10,99 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import struct
 from pathlib import Path
 
 from ..cases.case import Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch
 from .report import block
 
-SIZE = 4096
+FOUND = "found"  # the name of the file for failures
+CALL = struct.Struct("dd")  # when the present call must have returned, and the seconds it has
+BEAT = struct.Struct("I")  # the number of cases, modulo 2**32
+NEWER = CALL.size + BEAT.size  # the byte that says which half of the ring is written to
+RING = NEWER + 1
+HALF = 1 << 15  # some 400 cases
+SIZE = RING + 2 * HALF
 
 
 class CrashLog:
-    """One process's part of a run's folder."""
+    """The part of one process; the cases stand in a ring of two halves.
 
-    def __init__(self, folder: Path, worker: str) -> None:
-        self._found = folder / "found"
-        with (folder / worker).open("w+b") as file:
+    Parameters
+    ----------
+    found : Path or None
+        The file for failures, the same for all processes of a run.
+    memory : Path or None
+        The file to which the memory is mapped; None: only children of this process share it.
+    """
+
+    def __init__(self, found: Path | None = None, memory: Path | None = None) -> None:
+        self.found = found
+        self._half = self._at = self._cases = 0
+        if memory is None:
+            self._memory = mmap.mmap(-1, SIZE)
+            return
+        with memory.open("w+b") as file:
             file.truncate(SIZE)
             self._memory = mmap.mmap(file.fileno(), SIZE)
 
-    def at(self, case: Case) -> None:
-        """Note the case that the engine is about to see."""
-        encoded = str(case).encode()[: SIZE - 1] + b"\0"
-        self._memory[: len(encoded)] = encoded
+    def close(self) -> None:
+        self._memory.close()
+
+    def at(self, source: Case | CaseSequence) -> None:
+        """Note the case, or sequence, that the engine is about to see."""
+        self._cases = (self._cases + 1) % (1 << 32)
+        BEAT.pack_into(self._memory, CALL.size, self._cases)
+        line = f"{source}\n\0".encode()
+        if self._at + len(line) > HALF:
+            self._half, self._at = 1 - self._half, 0
+        start = RING + self._half * HALF + self._at
+        if len(line) <= HALF:
+            self._memory[start : start + len(line)] = line
+            self._memory[NEWER] = self._half
+            self._at += len(line) - 1  # the next line overwrites the end
+
+    def until(self, deadline: float, seconds: float) -> None:
+        """Note when the call that begins must have returned, and zeros when it has."""
+        CALL.pack_into(self._memory, 0, deadline, seconds)
+
+    @property
+    def call(self) -> tuple[float, float]:
+        """What `until` noted."""
+        deadline, seconds = CALL.unpack_from(self._memory)
+        return deadline, seconds
+
+    @property
+    def beat(self) -> int:
+        """A number that is another one after each case."""
+        return int(BEAT.unpack_from(self._memory, CALL.size)[0])
+
+    @property
+    def recent(self) -> list[str]:
+        """The lines of the last cases, the latest at the end."""
+        return lines(self._memory[:])
 
     def keep(self, mismatch: Mismatch) -> None:
         """Write down a failure; a later one of the same kind and op takes its place."""
+        if self.found is None:
+            return
         kind = f"{type(mismatch).__name__} {os.getpid()} {mismatch.case.op}"
-        with self._found.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([kind, block(mismatch), str(mismatch.case)]) + "\n")
+        with self.found.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([kind, block(mismatch), str(mismatch.source)]) + "\n")
 
 
-def last_case(folder: Path, worker: str) -> str:
-    """The line of the last case that a worker was at; empty if there was none."""
-    path = folder / worker
-    if not path.is_file():
-        return ""
-    return path.read_bytes().partition(b"\0")[0].decode(errors="replace")
+def lines(memory: bytes) -> list[str]:
+    """The lines in the memory of a `CrashLog`, the latest at the end."""
+    newer = memory[NEWER]
+    starts = [RING + half * HALF for half in (1 - newer, newer)]
+    halves = [memory[start : start + HALF].partition(b"\0")[0] for start in starts]
+    return b"".join(halves).decode(errors="replace").splitlines()
 
 
-def kept(folder: Path) -> dict[str, str]:
+def kept(found: Path) -> dict[str, str]:
     """The failures that any process wrote down: from the block to the case's line."""
-    file = folder / "found"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    latest = {kind: (text, case) for kind, text, case in map(json.loads, lines)}
+    written = found.read_text(encoding="utf-8").splitlines() if found.is_file() else []
+    latest = {kind: (text, case) for kind, text, case in map(json.loads, written)}
     return dict(latest.values())

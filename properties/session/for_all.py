@@ -18,17 +18,20 @@ from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
 from ..cases.case import DTYPES, Case
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
+from .confirmation import confirmed, settled
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
+FEWEST = 10  # cases after a failure, in which one of another kind may show
 
-Strategy = Callable[..., st.SearchStrategy[Case]]
-Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Case]]
-Observer = Callable[[Session, Case, Verdict], None]
+Strategy = Callable[..., st.SearchStrategy[Any]]
+Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Any]]
+Observer = Callable[[Session, Case, Verdict, bool], None]  # last: drawn independently
 Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
 
@@ -43,6 +46,7 @@ class Property:
     takes_lines: bool = False  # of --case
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
+    takes: type = Case  # what it is about
 
 
 def for_all(
@@ -54,8 +58,9 @@ def for_all(
     lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
+    takes: type = Case,
 ) -> Callable[[Predicate], Any]:
-    """Make a test of a predicate about one case.
+    """Make a test of a predicate about one case (or whatever it `takes`).
 
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
@@ -71,7 +76,7 @@ def for_all(
             _search(predicate, strategy, plainly, shard, session, observe, part)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
-        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
+        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus, takes=takes))
 
     return decorate
 
@@ -101,12 +106,12 @@ def relation(
     return decorate
 
 
-def count_features(session: Session, case: Case, verdict: Verdict) -> None:
+def count_features(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
     """Observe what the cases drawn have in common."""
-    session.statistics.cover(case)
+    session.statistics.cover(case, independently=independently)
 
 
-def seek_the_bound(session: Session, case: Case, verdict: Verdict) -> None:
+def seek_the_bound(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
     """Observe how near rounding came to its bound, so that the search goes there."""
     if verdict.ratios:
         target(max(verdict.ratios.values()), label="error ÷ bound")
@@ -125,7 +130,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
-                    raise session.smallest(predicate, mismatch) from None
+                    raise settled(session, predicate, mismatch) from None
                 session.statistics.complete(enumeration.__name__, case, verdict)
 
         return _as_test(Property(predicate, explore, shards))
@@ -149,7 +154,7 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
                     kind = (type(mismatch).__name__, case.op)
                     if kind not in found:
                         session.keep(mismatch)
-                        found[kind] = session.smallest(predicate, mismatch)
+                        found[kind] = settled(session, predicate, mismatch)
                         session.keep(found[kind])
                 if time.monotonic() > until:
                     break
@@ -164,11 +169,16 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
 def _as_test(made: Property) -> Any:
     predicate = made.predicate
 
-    def test(source: int | Case, session: Session) -> None:
+    def test(source: int | Case | CaseSequence, session: Session) -> None:
         session.asked = True
-        if not isinstance(source, Case):
+        if isinstance(source, int):
             made.explore(source, session)
-        elif session.check(predicate, source) is None:
+            return
+        try:
+            verdict = session.check(predicate, source)
+        except Mismatch as mismatch:
+            raise confirmed(session, predicate, mismatch) from None
+        if verdict is None:
             pytest.skip("says nothing about this case")
 
     test.__doc__ = predicate.__doc__
@@ -187,27 +197,72 @@ def _search(
     observe: Observer | None,
     part: float,
 ) -> None:
-    """Search one shard: its cases depend on the run's seed and the shard alone."""
-    drawn = strategy(ops=session.options.ops, dtypes=session.options.dtypes)
-    if drawn.is_empty:
+    """Search one shard: its cases depend on the run's seed and the shard alone.
+
+    Hypothesis stops at the first failure. There may be others of another kind: the plain sampler
+    goes on, after a failure for as many cases again, and lets the kinds pass that are known.
+    """
+    options = session.options
+    cases = strategy(ops=options.ops, dtypes=options.dtypes)
+    if cases.is_empty:
         pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
+    examples = max(1, round(settings().max_examples * part))
+    digest = zlib.crc32(f"{options.seed}:{predicate.__name__}:{shard}".encode())
+    found: dict[type[Mismatch], Mismatch] = {}
+    drawn: list[Case] = []
+
+    def observed(case: Case, independently: bool) -> None:
+        drawn.append(case)
+        try:
+            verdict = session.check(predicate, case)
+        except Mismatch as mismatch:
+            if type(mismatch) not in found:
+                raise
+            return
+        if observe and verdict is not None and verdict.status is Status.AGREED:
+            observe(session, case, verdict, independently)
 
     def holds(case: Case) -> None:
-        verdict = session.check(predicate, case)
-        if observe and verdict is not None and verdict.status is Status.AGREED:
-            observe(session, case, verdict)
+        observed(case, independently=False)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
-    digest = zlib.crc32(f"{session.options.seed}:{predicate.__name__}:{shard}".encode())
-    search = given(drawn)(holds)
-    examples = max(1, round(settings().max_examples * part))
-    plain = plainly(digest, session.options.ops, session.options.dtypes) if plainly else ()
+    for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
+        found[type(mismatch)] = mismatch
+    more = min(examples, max(FEWEST, len(drawn))) if found else examples
+    for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
+        try:
+            observed(case, independently=True)
+        except Mismatch as mismatch:
+            found[type(mismatch)] = mismatch
+    if smallest := _smallest(predicate, session, found):
+        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
+
+
+def _smallest(
+    predicate: Predicate, session: Session, found: dict[type[Mismatch], Mismatch]
+) -> list[Mismatch]:
+    """The simplest failure of each kind that was `found`, or that shows on the way to it."""
+
+    def watched(case: Case, session: Session) -> Verdict | None:
+        try:
+            return predicate(case, session)
+        except Mismatch as mismatch:
+            found.setdefault(type(mismatch), mismatch)
+            raise
+
+    smallest: dict[type[Mismatch], Mismatch] = {}
+    while kinds := found.keys() - smallest.keys():
+        kind = min(kinds, key=lambda kind: kind.__name__)
+        smallest[kind] = settled(session, watched, found[kind])
+    return [*smallest.values()]
+
+
+def _failures(plan: settings, digest: int, search: Callable[[], None]) -> list[Mismatch]:
+    """What Hypothesis finds, by `plan` and from the seed `digest`."""
     try:
-        settings(max_examples=examples)(seed(digest)(search))()
-        for case in islice(plain, examples):
-            holds(case)
+        plan(seed(digest)(search))()
     except (Mismatch, BaseExceptionGroup) as error:
         if not (found := mismatches(error)):
             raise
-        smallest = [session.smallest(predicate, m) for m in found]
-        raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest) from None
+        return found
+    return []

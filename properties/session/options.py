@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from hypothesis import settings
 
 from ..cases.case import DTYPES, Case
 from ..cases.files import read_lines
-from ..cases.line import CaseError, parse
+from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
+from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.engine import Engine
 from ..generation.valid import drawable
 
@@ -24,15 +26,15 @@ class Options:
     ops: tuple[str, ...] = tuple(OPS)
     dtypes: tuple[str, ...] = DTYPES
     seed: int = 0
-    cases: tuple[Case, ...] = ()  # of --case: nothing but these
+    cases: tuple[Case | CaseSequence, ...] = ()  # of --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
     workers: int = 1  # processes that share the work
 
     @classmethod
     def of(cls, config: pytest.Config, engine: Engine) -> Options:
         """The options of `config` for `engine`; what can't be used is a `pytest.UsageError`."""
-        cases = tuple(case for text in config.getoption("--case") for case in _read_cases(text))
-        for case in cases:
+        cases = _read_sources(config.getoption("--case"))
+        for case in [case for source in cases for case in cases_of(source)]:
             if case.op not in engine.ops:
                 raise pytest.UsageError(f"--case: {engine.spec} offers no {case.op}: {case}")
         dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
@@ -60,17 +62,33 @@ def _workers(config: pytest.Config) -> int:
     return 1
 
 
-def _read_cases(text: str) -> list[Case]:
-    """The case of one --case, or every case in the file that it names."""
-    path = Path(text)
-    is_file = "(" not in text and path.is_file()
-    lines = read_lines(path) if is_file else [text]
-    if not lines:
+def _read_sources(texts: Sequence[str]) -> tuple[Case | CaseSequence, ...]:
+    """What each --case names; several lines are one sequence, which runs in order."""
+    files = [text for text in texts if _is_file(text)]
+    lines = [text for text in texts if not _is_file(text)]
+    sources = [source for file in files for source in _read_file(Path(file))]
+    cases = [case for line in lines for case in cases_of(_parsed(line, ""))]
+    if cases:
+        sources.append(CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0])
+    return tuple(sources)
+
+
+def _is_file(text: str) -> bool:
+    return "(" not in text and Path(text).is_file()
+
+
+def _read_file(path: Path) -> list[Case | CaseSequence]:
+    sources = [_parsed(line, f" {path}") for line in read_lines(path)]
+    if not sources:
         raise pytest.UsageError(f"--case: {path} holds no case")
+    return sources
+
+
+def _parsed(line: str, where: str) -> Case | CaseSequence:
     try:
-        return [parse(line.strip()) for line in lines]
+        return parse_source(line.strip())
     except CaseError as error:
-        raise pytest.UsageError(f"--case{f' {path}' * is_file}: {error}") from None
+        raise pytest.UsageError(f"--case{where}: {error}") from None
 
 
 def _chosen(

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT
+from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch
@@ -22,10 +24,10 @@ def quoted(line: str) -> str:
     return shlex.quote(line) if "'" in line else f"'{line}'"
 
 
-def replay(engine: str, line: str) -> str:
-    """The command that runs exactly this case."""
+def replay(engine: str, source: Case | CaseSequence) -> str:
+    """The command that runs exactly this case, or these in order."""
     option = "" if engine == OWN else f"--engine={shlex.quote(engine)} "
-    return f"pytest {option}--case {quoted(line)}"
+    return f"pytest {option}" + " ".join(f"--case {quoted(str(c))}" for c in cases_of(source))
 
 
 def block(mismatch: Mismatch) -> str:
@@ -35,11 +37,20 @@ def block(mismatch: Mismatch) -> str:
         ("case", line),
         ("operands", operand_summary(mismatch.case)),
         *mismatch.details,
-        ("replay", replay(mismatch.engine, line)),
+        *_in_order(mismatch),
+        ("replay", replay(mismatch.engine, mismatch.source)),
     ]
     width = max(len(name) for name, _ in rows)
     body = "\n".join(f"  {name:<{width}}  {text}" for name, text in rows if text)
     return f"{type(mismatch).__name__}: {mismatch.headline}\n{body}"
+
+
+def _in_order(mismatch: Mismatch) -> list[tuple[str, str]]:
+    """The sequence of calls that a failure needs."""
+    if mismatch.sequence is None:
+        return []
+    cases = enumerate(mismatch.sequence.cases, 1)
+    return [("in order" if i == 1 else "", f"{i}. {case}") for i, case in cases]
 
 
 def versions() -> str:

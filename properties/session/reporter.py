@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from ..cases.line import parse
+from ..cases.line import parse_source
+from ..cases.sequence import cases_of
 from ..comparison.mismatch import EngineCrash, Mismatch
-from ..comparison.watchdog import dies
-from ..shrinking import smallest
 from .claims import claims
-from .crashlog import kept, last_case
+from .crashlog import FOUND, kept, lines
 from .features import table
 from .for_all import SHARDS
 from .report import block, replay, summary, versions
@@ -28,17 +26,17 @@ def show(report: Any, found: list[Mismatch]) -> None:
     """Let `report` say what was found, and nothing else."""
     report.longrepr = "\n\n".join(map(block, found))
     report.sections.clear()
-    report.user_properties.append(("convolutions", [[block(m), str(m.case)] for m in found]))
+    report.user_properties.append(("convolutions", [[block(m), str(m.source)] for m in found]))
 
 
 class Reporter:
     """A plugin of the process that prints: with xdist the one that has no tests of its own."""
 
-    def __init__(self, config: pytest.Config, session: Session) -> None:
+    def __init__(self, config: pytest.Config, session: Session, folder: Path) -> None:
         self.config = config
         self.session = session
         self.failing: dict[str, str] = {}  # from a failure's block to its case's line
-        self.folder = Path(tempfile.mkdtemp(prefix="convolutions-"))
+        self.folder = folder  # of this run, for all its processes
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -47,14 +45,12 @@ class Reporter:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
-        """Name the case at which a worker's process died."""
-        if line := last_case(self.folder, report.node.gateway.id):
-            session, case = self.session, parse(line)
-            headline = "the process died after this case, which alone does not end it"
-            if dies(lambda: session.against_oracle(case)):
-                headline = "the process died in this call"
-                case = smallest(case, lambda case: dies(lambda: session.against_oracle(case)))
-            show(report, [EngineCrash(case, session.engine, headline)])
+        """Name the case at which a worker died: where there is no fork, it judges itself."""
+        path = self.folder / str(report.node.gateway.id)
+        if path.is_file() and (recent := lines(path.read_bytes())):
+            case = cases_of(parse_source(recent[-1]))[-1]
+            headline = "the process died in this call, or after it"
+            show(report, [EngineCrash(case, self.session.engine, headline)])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -90,7 +86,7 @@ class Reporter:
         return self.session.never_drawn(settings.get_profile("ci").max_examples * SHARDS // 2)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        shown = {k: v for k, v in kept(self.folder).items() if k not in self.failing}
+        shown = {k: v for k, v in kept(self.folder / FOUND).items() if k not in self.failing}
         if not (self.session.asked or shown or self.failing):
             return
         terminalreporter.section("convolutions checked against the reference")
@@ -100,7 +96,7 @@ class Reporter:
         self.failing |= shown
         lines = [*dict.fromkeys(self.failing.values())]
         for line in lines:
-            write(replay(self.session.engine.spec, line), red=True)
+            write(replay(self.session.engine.spec, parse_source(line)), red=True)
         self._write_claims(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
         self._write_files(lines)
 

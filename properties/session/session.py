@@ -6,21 +6,28 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from ..cases.case import DTYPES, Case, Operand
 from ..cases.operation import OPS
+from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.compare import compare, reference_ratios
 from ..comparison.deviations import is_excused
 from ..comparison.engine import Engine
 from ..comparison.loading import by_definition
 from ..comparison.mismatch import Mismatch, Status, Verdict
-from ..shrinking import smallest
+from ..comparison.sequence import compare_sequence
+from ..shrinking import smallest, smallest_sequence
 from .claims import never_covered
 from .crashlog import CrashLog
 from .options import Options
 from .statistics import Statistics
 
-Predicate = Callable[[Case, "Session"], Verdict | None]
+Source = Case | CaseSequence
+Predicate = Callable[[Any, "Session"], Verdict | None]  # of a case or a sequence
+Result = Verdict | BaseException | None  # what a predicate returned or raised in another process
+Elsewhere = Callable[[Predicate, Source], Result]
 
 
 @dataclass
@@ -32,6 +39,8 @@ class Session:
     crashlog: CrashLog | None = None
     statistics: Statistics = field(default_factory=Statistics)
     asked: bool = False  # whether any property was put to the test
+    alone: Elsewhere | None = None  # judges in a process that has judged nothing else
+    elsewhere: Elsewhere | None = None  # judges in place of this process
 
     @cached_property
     def oracle(self) -> Engine:
@@ -47,16 +56,18 @@ class Session:
 
         return by_definition(engine)
 
-    def draws(self, case: Case) -> bool:
-        """Whether the ops and dtypes that are asked for leave `case` in."""
-        arrays = [v for v in case.operands.values() if isinstance(v, Operand)]
-        return case.op in self.options.ops and all(v.dtype in self.options.dtypes for v in arrays)
+    def draws(self, source: Source) -> bool:
+        """Whether the ops and dtypes that are asked for leave `source` in."""
+        cases = cases_of(source)
+        arrays = [v for c in cases for v in c.operands.values() if isinstance(v, Operand)]
+        ops, dtypes = self.options.ops, self.options.dtypes
+        return all(c.op in ops for c in cases) and all(v.dtype in dtypes for v in arrays)
 
-    def check(self, predicate: Predicate, case: Case) -> Verdict | None:
+    def check(self, predicate: Predicate, case: Source) -> Verdict | None:
         """Put `predicate` to the test on `case`, and count it."""
         start = time.perf_counter()
         try:
-            verdict = self._tried(predicate, case)
+            verdict = self.judged(predicate, case)
         except Mismatch:
             self.statistics.add(case, Verdict(Status.FAILED), time.perf_counter() - start)
             raise
@@ -64,28 +75,51 @@ class Session:
             self.statistics.add(case, verdict, time.perf_counter() - start)
         return verdict
 
-    def _tried(self, predicate: Predicate, case: Case) -> Verdict | None:
+    def judged(self, predicate: Predicate, source: Source) -> Verdict | None:
+        """What `predicate` says of `source`, not counted."""
         if self.crashlog:
-            self.crashlog.at(case)
-        return predicate(case, self)
+            self.crashlog.at(source)
+        try:
+            result = (
+                self.elsewhere(predicate, source) if self.elsewhere else predicate(source, self)
+            )
+        except Mismatch as mismatch:
+            mismatch.recent = self.recent
+            raise
+        if isinstance(result, BaseException):
+            raise result.with_traceback(None)
+        return result
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """The lines of what this process judged last."""
+        return tuple(self.crashlog.recent) if self.crashlog else ()
+
+    @property
+    def found(self) -> Path | None:
+        """The file for failures that must outlive this process."""
+        return self.crashlog.found if self.crashlog else None
 
     def smallest(self, predicate: Predicate, mismatch: Mismatch) -> Mismatch:
         """The simplest failure of the same kind that `mismatch` leads to."""
         found = mismatch
 
-        def fails(case: Case) -> bool:
+        def fails(case: Source) -> bool:
             nonlocal found
             if not self.draws(case):
                 return False
             try:
-                self._tried(predicate, case)
+                self.judged(predicate, case)
             except Mismatch as error:
                 if type(error) is type(mismatch):
                     found = error
                     return True
             return False
 
-        smallest(mismatch.case, fails)
+        if mismatch.sequence is not None:
+            smallest_sequence(mismatch.sequence, fails)
+        else:
+            smallest(mismatch.case, fails)
         return found
 
     def keep(self, mismatch: Mismatch) -> None:
@@ -105,6 +139,18 @@ class Session:
             self.statistics.add_torch(case.op, reference_ratios(case, self.oracle))
         return verdict
 
+    def in_order(self, sequence: CaseSequence) -> Verdict:
+        """Compare the engine with torch on calls in a row, in one process."""
+        try:
+            verdicts = compare_sequence(sequence, self.engine, self.oracle)
+        except Mismatch as mismatch:
+            if not self.engine.strict or not is_excused(mismatch):
+                raise
+            return Verdict(Status.DEVIATES)
+        if any(verdict.status is Status.AGREED for verdict in verdicts):
+            return Verdict(Status.AGREED)
+        return verdicts[0]
+
     def against_definition(self, case: Case) -> Verdict:
         """Compare the engine with our engine's readable definition."""
         return compare(case, self.engine, self.definition, repeat=False)
@@ -118,3 +164,8 @@ class Session:
         whole = (self.options.ops, self.options.dtypes) == (tuple(OPS), DTYPES)
         drawn = self.statistics.drawn.total()
         return never_covered(self.statistics) if whole and drawn >= enough else []
+
+
+def in_order(sequence: CaseSequence, session: Session) -> Verdict:
+    """The predicate of calls in a row."""
+    return session.in_order(sequence)

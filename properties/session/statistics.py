@@ -9,6 +9,7 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.data import widest
+from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Status, Verdict
 from .features import pairs
 
@@ -38,19 +39,27 @@ class Row:
 
 
 @dataclass
-class Complete:
+class Scope:
     """What was checked of a scope that is enumerated whole."""
 
     accepted: int = 0
+    gradients: int = 0  # of the accepted cases, those whose gradients were compared too
     rejected: int = 0
     escape: float = 0.0  # with which a fault of degree 2 in the data passes one accepted case
     whole: int = 0  # how many there are
 
-    def add(self, accepted: int, rejected: int, escape: float, whole: int) -> None:
-        self.accepted += accepted
-        self.rejected += rejected
-        self.escape = max(self.escape, escape)
-        self.whole = max(self.whole, whole)
+    def merge(self, other: Scope) -> None:
+        self.accepted += other.accepted
+        self.gradients += other.gradients
+        self.rejected += other.rejected
+        self.escape = max(self.escape, other.escape)
+        self.whole = max(self.whole, other.whole)
+
+
+def escape(case: Case) -> float:
+    """The probability with which a fault of degree 2 in the data vanishes on `case`."""
+    values = widest(case) + 1 if case.dtype.startswith("u") else 2 * widest(case) + 1
+    return 2 / values
 
 
 def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
@@ -63,15 +72,16 @@ class Statistics:
     """Rows by op, enumerations by name and op, and how often features met."""
 
     rows: dict[str, Row] = field(default_factory=dict)
-    scopes: dict[str, Complete] = field(default_factory=dict)
+    scopes: dict[str, Scope] = field(default_factory=dict)
     pairs: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
+    independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
     rounded: int = 0
 
     def row(self, op: str) -> Row:
         return self.rows.setdefault(op, Row())
 
-    def add(self, case: Case, verdict: Verdict, seconds: float) -> None:
+    def add(self, case: Case | CaseSequence, verdict: Verdict, seconds: float) -> None:
         row = self.row(case.op)
         row.seconds += seconds
         name = _UNCHECKED.get(verdict.status)
@@ -83,24 +93,27 @@ class Statistics:
         row.failed += verdict.status is Status.FAILED
         raise_to(row.worst, verdict.ratios)
 
-    def cover(self, case: Case) -> None:
+    def cover(self, case: Case, *, independently: bool = False) -> None:
         """Count the features of a valid case that was drawn."""
         self.drawn[case.op] += 1
+        if independently:
+            self.independent[case.op] += 1
         self.pairs.update(pairs(case))
 
     def expect(self, scope: str, cases: Iterable[Case]) -> None:
         """Note how many cases an enumeration has."""
         for op, n in Counter(case.op for case in cases).items():
-            self.scopes.setdefault(f"{scope} {op}", Complete()).add(0, 0, 0.0, n)
+            self.scopes.setdefault(f"{scope} {op}", Scope()).merge(Scope(whole=n))
 
     def complete(self, scope: str, case: Case, verdict: Verdict | None) -> None:
         """Count one case of an enumeration."""
         if verdict is None or verdict.status not in {Status.AGREED, Status.REJECTED}:
             return
-        rejected = verdict.status is Status.REJECTED
-        escape = 0.0 if rejected else 2 / (2 * widest(case) + 1)
-        found = self.scopes.setdefault(f"{scope} {case.op}", Complete())
-        found.add(not rejected, rejected, escape, 0)
+        found = self.scopes.setdefault(f"{scope} {case.op}", Scope())
+        if verdict.status is Status.REJECTED:
+            found.merge(Scope(rejected=1))
+        else:
+            found.merge(Scope(1, len(verdict.ratios) > 1, escape=escape(case)))
 
     def samples(self) -> bool:
         """Whether torch's own error is to be measured on this case with rounding."""
@@ -121,15 +134,17 @@ class Statistics:
             "scopes": {name: asdict(scope) for name, scope in self.scopes.items()},
             "pairs": dict(self.pairs),
             "drawn": dict(self.drawn),
+            "independent": dict(self.independent),
         }
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
         for op, row in dumped["ops"].items():
             self.row(op).merge(Row(**row))
         for name, scope in dumped["scopes"].items():
-            self.scopes.setdefault(name, Complete()).add(**scope)
+            self.scopes.setdefault(name, Scope()).merge(Scope(**scope))
         self.pairs.update(dumped["pairs"])
         self.drawn.update(dumped["drawn"])
+        self.independent.update(dumped["independent"])
 
 
 _UNCHECKED = {

@@ -1,0 +1,42 @@
+"""A sequence: cases that run in order against one engine, where the question is what it remembers.
+
+Its text is the lines of its cases with semicolons between, and is parsed as such a line:
+
+    conv1d((1, 1, 3), (1, 1, 2)); conv1d((1, 1, 3), (1, 1, 2), stride=2)
+
+Operands that two cases declare alike are the same array, written anew between the calls, and
+layers that two cases build alike are the same layer, loaded anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .case import Case
+
+
+@dataclass(frozen=True, repr=False)
+class CaseSequence:
+    """Two or more cases, in the order in which they run."""
+
+    cases: tuple[Case, ...]
+
+    @property
+    def op(self) -> str:
+        """The op of the first case, under which the sequence is counted."""
+        return self.cases[0].op
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.cases))
+
+    __repr__ = __str__
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis prints: it ignores the repr of a dataclass."""
+        printer.text(str(self))
+
+
+def cases_of(source: Case | CaseSequence) -> tuple[Case, ...]:
+    """The cases of a sequence, or the one case alone."""
+    return source.cases if isinstance(source, CaseSequence) else (source,)

@@ -1,0 +1,129 @@
+"""How a case looks beside its sizes: data rule, layouts, and the form of the call.
+
+Each function draws from ``choose(n)``, an integer in 0 … n - 1 of which 0 is the simplest. None
+changes what a call means: the reference gives the same answer to all appearances of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..cases.case import LAYOUTS
+from ..cases.data import widest_range
+from ..cases.forms import SIZES, Int, Size
+from ..cases.operation import PER_AXIS, Op
+from ..cases.rules import RULES
+
+Choose = Callable[[int], int]
+
+WEIGHTS = {"integers": 6, "reals": 3, "lopsided": 2}  # of the rules; others 1
+SEEDS = 1000
+
+
+def draw_rule(choose: Choose, op: Op, dtype: str, k: int) -> str:
+    """A data rule that fills `dtype`, where sums of `k` terms are exact if the rule says so."""
+    menu = rules(np.dtype(dtype).kind, widest_range(k, dtype) >= 1)
+    rule = menu[choose(len(menu))]
+    return f"{rule}:{choose(SEEDS)}" if RULES[rule].seeded else rule
+
+
+@cache
+def rules(kind: str, is_exact: bool) -> tuple[str, ...]:
+    """The rules for dtypes of a kind; floats need a range, integers are exact without one."""
+    fit = [
+        name
+        for name, rule in RULES.items()
+        if kind in rule.kinds and (is_exact or kind in "iu" or not rule.exact or not rule.seeded)
+    ]
+    return tuple([name for name in fit for _ in range(WEIGHTS.get(name, 1))])
+
+
+_ONE_WORD = (*LAYOUTS[1:], "field", "subclass")
+_WITH_NUMBERS = ("order", "step", "crop", "repeat", "align")
+_KINDS = ("contiguous", *_ONE_WORD, *_WITH_NUMBERS * 2)
+
+
+def draw_layout(choose: Choose, shape: tuple[int, ...], before: Sequence[str] = ()) -> str:
+    """A layout for an array of `shape`, of one word or two; with `before`, the names of other
+    operands, perhaps in the memory of one of them."""
+    if before and choose(8) == 7:
+        return f"of:{before[choose(len(before))]}"
+    first = _word(choose, len(shape), _KINDS)
+    if first == "contiguous" or choose(3) < 2:
+        return first
+    second = _word(choose, len(shape), _KINDS[1:])
+    alike = first.partition(":")[0] == second.partition(":")[0]
+    return first if alike else f"{first}+{second}"
+
+
+def _word(choose: Choose, axes: int, kinds: tuple[str, ...]) -> str:
+    name = kinds[choose(len(kinds))]
+    numbers = _NUMBERS[name](choose, axes) if name in _NUMBERS else ()
+    if name in _NUMBERS and not numbers:  # an array without axes
+        return "readonly"
+    return f"{name}:{','.join(map(str, numbers))}" if numbers else name
+
+
+def _order(choose: Choose, axes: int) -> list[int]:
+    left = list(range(axes))
+    return [left.pop(len(left) - 1 - choose(len(left))) for _ in range(axes)]
+
+
+def _some_axes(choose: Choose, axes: int) -> list[int]:
+    """At least one axis, the last if all choices are the simplest."""
+    found = [axis for axis in range(axes) if choose(2)]
+    return found or list(range(axes))[-1:]
+
+
+_NUMBERS: dict[str, Callable[[Choose, int], list[int]]] = {
+    "order": _order,
+    "step": lambda choose, axes: [(-1, 2, -2, 1, 3, -3)[choose(6)] for _ in range(axes)],
+    "crop": lambda choose, axes: [(1, 0, 2, 3)[choose(4)] for _ in range(axes)],
+    "repeat": _some_axes,
+    "align": lambda choose, axes: [1 + choose(63)],
+}
+
+
+Arguments = dict[str, Any]
+_INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64")
+_TYPES: tuple[Callable[[int], Any], ...] = (int, Int, *(np.dtype(name).type for name in _INTEGERS))
+_CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, lambda v: Size(*v))
+
+
+def draw_form(
+    choose: Choose, op: Op, arguments: Mapping[str, Any]
+) -> tuple[Arguments, int | None, str]:
+    """The valid `arguments` said in another way, how many parameters stand by position (None: the
+    required operands), and the form of the shapes that are passed."""
+    given = dict(arguments)
+    if choose(3) == 2:
+        given = {name: _said(choose, op, name, given) for name in given}
+    positional = (None, None, 0, 1)[choose(4)]
+    if positional == 1:
+        positional = 1 + choose(len(op.parameters))
+    sizes = list(SIZES)[choose(len(SIZES))] if op.has_gradients else "tuple"
+    return given, positional, sizes
+
+
+def _said(choose: Choose, op: Op, name: str, given: Arguments) -> Any:
+    """One argument: each of its integers of some type, and where they are several, in some
+    container. torch computes with what an output size is given, in the types as they come."""
+    value = given[name]
+    if name not in (*PER_AXIS, "groups", "output_size") or isinstance(value, str) or value is None:
+        return value
+    types = _TYPES[:2] if given.get("output_size") is not None and op.is_layer else _TYPES
+    if not isinstance(value, (tuple, list)):
+        if name == "groups" or choose(2) == 0:
+            return _typed(choose, types, value)
+        value = (value,) * op.axes
+    values = [_typed(choose, types, v) for v in value]
+    return _CONTAINERS[choose(len(_CONTAINERS))](values)
+
+
+def _typed(choose: Choose, types: Sequence[Callable[[int], Any]], value: int) -> Any:
+    of = types[choose(len(types))]
+    return of(int(value)) if int(value) < 128 else int(value)

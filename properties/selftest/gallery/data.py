@@ -1,0 +1,122 @@
+"""Faults of shortcuts for special values, and of sums in narrow dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from properties.comparison.mismatch import ValueMismatch
+
+from .planting import Call, caught
+
+
+@caught(ValueMismatch, "")
+def empty_filter_gives_no_bias(c: Call) -> Any:
+    """Skips filters that are all zero, and their bias with them."""
+    y = c.right()
+    if c.b is not None and c.w.size:
+        skipped = ~c.w.reshape(len(c.w), -1).any(1)
+        y[(..., skipped, *[slice(None)] * len(c.stride))] = 0
+    return y
+
+
+@caught(ValueMismatch, "")
+def constant_input_taken_out_of_the_sum(c: Call) -> Any:
+    """Computes x·Σw for a constant input, border or not."""
+    n = len(c.stride)
+    if c.x.size == 0 or c.x.dtype.kind != "f" or not (c.x == c.x.flat[0]).all() or c.x.size < 4:
+        return c.right()
+    return (
+        c.right(x=np.ones_like(c.x), padding=(0,) * n) if c.padding == (0,) * n else c.right() + 1
+    )
+
+
+@caught(ValueMismatch, "")
+def symmetric_kernel_computed_by_halves(c: Call) -> Any:
+    """Folds a kernel that equals its mirror image, and counts its middle twice."""
+    k = c.w.shape[-1]
+    mirrored = k % 2 and k > 1 and (c.w == c.w[..., ::-1]).all() and np.ptp(c.w.real) > 0
+    if not mirrored:
+        return c.right()
+    w = np.array(c.w)
+    w[..., k // 2] *= 2
+    return c.right(w=w)
+
+
+@caught(ValueMismatch, "")
+def kernel_of_one_weight_gathers_the_wrong_place(c: Call) -> Any:
+    """Copies the input where one weight alone is not zero, a place too far."""
+    single = np.count_nonzero(c.w) == 1 < c.w[0].size and (c.w != 0).any()
+    y = c.right()
+    return np.roll(y, 1, -1) if single and y.shape[-1] > 1 else y
+
+
+@caught(ValueMismatch, "")
+def large_values_saturate(c: Call) -> Any:
+    y = c.right()
+    return np.clip(y, -1e30, 1e30).astype(y.dtype) if y.dtype.type is np.float32 else y
+
+
+@caught(ValueMismatch, "")
+def small_values_flushed(c: Call) -> Any:
+    y = c.right()
+    if y.dtype.type is np.float32:
+        y[np.abs(y) < 1e-30] = 0
+    return y
+
+
+@caught(ValueMismatch, "")
+def sums_large_layers_in_bfloat16(c: Call) -> Any:
+    """Rounds its operands to 8 bits where a sum has many terms."""
+    if c.x.dtype.type is not np.float32 or c.w[0].size < 200:
+        return c.right()
+    return c.right(x=_bfloat16(c.x), w=_bfloat16(c.w))
+
+
+def _bfloat16(array: Any) -> Any:
+    bits = np.ascontiguousarray(array, "=f4").view(np.uint32)
+    return (bits & np.uint32(0xFFFF0000)).view(np.float32).reshape(array.shape)
+
+
+@caught(ValueMismatch, "")
+def zero_channel_skipped_with_its_neighbours_kernel(c: Call) -> Any:
+    """Leaves out input channels that are all zero, but not their kernels."""
+    at = c.x.ndim - len(c.stride) - 1
+    if c.groups > 1 or c.x.size == 0 or c.x.shape[at] < 2:
+        return c.right()
+    axes = tuple(i for i in range(c.x.ndim) if i != at)
+    kept = np.flatnonzero((c.x != 0).any(axes))
+    if len(kept) in (0, c.x.shape[at]):
+        return c.right()
+    return c.right(x=np.take(c.x, kept, at), w=np.ascontiguousarray(c.w[:, : len(kept)]))
+
+
+@caught(ValueMismatch, "")
+def positive_data_clipped_at_zero(c: Call) -> Any:
+    """Believes that an input without negative elements has an output without them."""
+    y = c.right()
+    if y.dtype.kind != "f" or c.x.size == 0 or not (c.x >= 0).all() or np.ptp(c.x) == 0:
+        return y
+    return np.maximum(y, 0)
+
+
+@caught(ValueMismatch, "")
+def equal_filters_share_the_first_ones_bias(c: Call) -> Any:
+    """Computes equal filters once, and forgets that their biases differ."""
+    if c.b is None or len(c.w) < 2 or c.w[0].size < 2 or not (c.w[0] == c.w[-1]).all():
+        return c.right()
+    b = np.array(c.b)
+    b[-1] = b[0]
+    return c.right(b=b)
+
+
+@caught(ValueMismatch, "")
+def cancelling_sum_returned_as_zero(c: Call) -> Any:
+    """Takes what is small beside its terms for rounding."""
+    y = c.right()
+    if y.dtype.kind != "f" or not (np.isfinite(c.x).all() and np.isfinite(c.w).all()):
+        return y
+    size = c.right(x=abs(c.x), w=abs(c.w), b=None if c.b is None else abs(c.b))
+    y[abs(y) < 1e-6 * size] = 0
+    return y
