@@ -26,7 +26,7 @@ from .valid import takers, weighted
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-TAPE = 128  # bytes: twice what most cases read
+TAPE = 256  # bytes: more than a case reads
 TAPES = st.binary(min_size=TAPE, max_size=TAPE)
 
 

@@ -170,7 +170,8 @@ def _axis(q: Quantities, op: Op, word: str, mode: str) -> Axis:
     if word == "same":  # one half for the border
         wide = max(1, wide // 2)
     work = budget.room("work", "weight")  # a border that is a copy needs places to copy
-    taps = q.draw("taps", TAPS[n], min(wide, isqrt(work) if copied else work))
+    most = min(isqrt(work), budget.room("narrow")) if copied else work
+    taps = q.draw("taps", TAPS[n], min(wide, most))
     budget.spend(taps, "work", "weight")
     narrow = budget.room("work", "narrow")
     most = min(wide, narrow) if copied else wide

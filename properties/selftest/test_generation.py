@@ -1,6 +1,7 @@
 """The space: what it holds, and what it never holds."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -9,16 +10,31 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import Phase, settings
+from hypothesis import given as drawing
+from hypothesis import seed as seeded
 
 import engine
 import oracle
 from properties.cases.case import DTYPES, LAYOUTS, RULES, Case, Operand
 from properties.cases.data import arrays, widest
+from properties.cases.files import CORPUS, read_cases
+from properties.cases.line import parse
 from properties.cases.operation import OPS, border, per_axis, positions, terms_by_result
 from properties.comparison.compare import Comparison, blamed
 from properties.comparison.engine import Engine
 from properties.generation import sampling
+from properties.generation.budget import BLOCKS, ELEMENTS, WORK, tall
+from properties.generation.geometry import Axis, Geometry, read
 from properties.generation.invalid import SPOILERS, Spoiler, batched
+from properties.generation.neighbours import (
+    ONE_IN,
+    cut,
+    is_within_budget,
+    neighbour,
+    valid_case,
+)
+from properties.generation.strategies import cases, reading
 from properties.generation.valid import build, weighted
 
 TORCH = Engine("torch", oracle, "")
@@ -271,6 +287,204 @@ def test_the_engine_raises_what_code_that_catches_torchs_error_would_catch(
     heard = [e for e in errors if is_heard(*e[:2])]
     assert len(heard) > len(errors) / 2
     assert [case for case, theirs, ours in heard if not isinstance(ours, type(theirs))] == []
+
+
+# ---- Sizes: a heavy tail under a budget ----
+
+
+@cache
+def geometries() -> list[Geometry]:
+    """What a dev run draws of one property, about."""
+    drawn = itertools.islice(sampling.cases(2), 5 * MANY)
+    return [geometry for case in drawn if (geometry := read(case))]
+
+
+def values(geometry: Geometry, name: str) -> tuple[int, ...]:
+    """A quantity of a geometry, on each axis if it has one there."""
+    return geometry.each(name) if hasattr(Axis, name) else (getattr(geometry, name) or 0,)
+
+
+def is_tall(geometry: Geometry, name: str) -> bool:
+    worded = geometry.word == "same" and name == "padding"
+    return not worded and max(values(geometry, name)) > ONCE[name][geometry.op.axes - 1]
+
+
+# The largest value that was ever drawn while maxima were set by hand, on one, two and three axes.
+ONCE = {
+    "batch": (3, 3, 3),
+    "groups": (4, 4, 4),
+    "channels": (11, 5, 3),
+    "filters": (3, 3, 3),
+    "taps": (7, 5, 3),
+    "places": (6, 4, 3),
+    "stride": (3, 3, 3),
+    "dilation": (3, 3, 3),
+    "padding": (4, 4, 4),
+}
+
+
+def test_no_case_costs_more_than_the_budget() -> None:
+    assert [geometry for geometry in geometries() if not is_within_budget(geometry)] == []
+
+
+def test_some_cases_use_most_of_the_budget() -> None:
+    assert max(geometry.work for geometry in geometries()) > 0.9 * WORK
+    assert max(geometry.elements for geometry in geometries()) > 0.9 * ELEMENTS
+
+
+def test_one_case_in_five_to_two_in_five_has_something_tall() -> None:
+    tall_ones = sum(any(is_tall(g, name) for name in ONCE) for g in geometries())
+    assert 0.2 < tall_ones / len(geometries()) < 0.4
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("name", ONCE)
+def test_no_maximum_decides_how_large_a_quantity_is(name: str, axes: int) -> None:
+    found = [g for g in geometries() if g.op.axes == axes and is_tall(g, name)]
+    assert max(max(values(g, name)) for g in found) > 2 * ONCE[name][axes - 1]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+@pytest.mark.parametrize("beside", [-1, 0, 1])
+def test_remainders_of_blocks_are_reached(block: int, beside: int) -> None:
+    drawn = [g.channels for g in geometries()]
+    assert sum(n >= block and n % block == beside % block for n in drawn) >= 3
+
+
+SHAPES: dict[str, Callable[[Geometry], bool]] = {
+    "padding beyond the input": lambda g: any(p > x for p, x in both(g, "padding", "size")),
+    "a tall kernel beyond its input": lambda g: any(
+        k > max(x, 7) for k, x in both(g, "taps", "size")
+    ),
+    "all axes alike, and tall": lambda g: (
+        g.op.axes > 1 and len({*g.axes}) == 1 and is_tall(g, "places")
+    ),
+    "one axis tall, another small": lambda g: max(g.each("places")) > 8 * min(g.each("places")),
+    "many groups, depthwise": lambda g: g.groups > 16 and g.channels == 1 and g.filters > 1,
+    "a deep sum": lambda g: g.channels * g.axes[0].taps > 1000,
+    "a long sum over places": lambda g: (g.batch or 1) * g.axes[0].places > 500,
+    "a stride beyond the kernel": lambda g: g.axes[0].stride > g.axes[0].taps + 16,
+    "a tall rest": lambda g: max(g.each("rest")) > 16,
+}
+
+
+def both(geometry: Geometry, *names: str) -> list[tuple[int, ...]]:
+    return [*zip(*map(geometry.each, names), strict=True)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sizes_reach(shape: str) -> None:
+    assert sum(map(SHAPES[shape], geometries())) >= 3
+
+
+def test_a_tall_value_has_every_octave_as_likely() -> None:
+    choose = sampling.choosing(1)
+    octaves = Counter(tall(choose, 1, 1023).bit_length() for _ in range(10_000))
+    assert {*octaves} == {*range(1, 11)}
+    assert 700 < min(octaves.values()) < max(octaves.values()) < 1300
+
+
+@pytest.mark.parametrize(("least", "most"), [(1, 1), (1, 2), (3, 5), (7, 64), (1, 1000)])
+def test_a_tall_value_stays_between_its_bounds(least: int, most: int) -> None:
+    choose = sampling.choosing(1)
+    drawn = {tall(choose, least, most) for _ in range(2000)}
+    assert (min(drawn), max(drawn)) == (least, most)
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_the_simplest_choices_make_the_simplest_case(op: str) -> None:
+    case = build(lambda n: 0, (op,), weighted(DTYPES))
+    sizes = {*itertools.chain(*case.shapes.values())}
+    assert (sizes, case.data, case.dtype) == ({1}, "ones", "float32")
+    assert {*case.arguments} <= {"kernel_size", "output_size"}
+
+
+# ---- Neighbours of the corpus ----
+
+
+@cache
+def neighbours() -> list[Case]:
+    choose = sampling.choosing(3)
+    return [neighbour(choose, tuple(OPS), weighted(DTYPES)) for _ in range(MANY)]
+
+
+def geometry_of(line: str) -> Geometry:
+    geometry = read(parse(line))
+    assert geometry
+    return geometry
+
+
+def readable_corpus() -> list[tuple[Case, Geometry]]:
+    return [(case, geometry) for case in read_cases(CORPUS) if (geometry := read(case))]
+
+
+def test_torch_accepts_every_neighbour() -> None:
+    assert [case for case in neighbours() if not is_accepted(case)] == []
+
+
+def test_no_neighbour_costs_more_than_the_budget() -> None:
+    found = [read(case) for case in neighbours()]
+    assert [g for g in found if g and not is_within_budget(g)] == []
+
+
+def test_a_geometry_says_all_of_the_shapes_that_it_was_read_from() -> None:
+    assert [case for case, geometry in readable_corpus() if geometry.shapes != case.shapes] == []
+    assert len(readable_corpus()) > 200
+
+
+def test_a_layer_cut_to_the_budget_keeps_its_steps() -> None:
+    layer = geometry_of("conv2d((1, 256, 56, 56), (512, 256, 3, 3), stride=2, padding=1)")
+    small = cut(layer)
+    assert is_within_budget(small)
+    assert {(a.taps, a.stride, a.padding) for a in small.axes} == {(3, 2, 1)}
+
+
+def test_a_cut_ends_where_a_border_that_is_a_copy_wants_its_places_back() -> None:
+    line = "Conv1d((1, 1, 9000), (1, 1, 300), padding='same', dilation=60, padding_mode='reflect')"
+    assert is_within_budget(cut(geometry_of(line)))
+
+
+def test_one_case_in_so_many_is_a_neighbour() -> None:
+    drawn = (("unfold",), ("float32",))
+    built = valid_case(lambda n: 0, *drawn)
+    first = iter([ONE_IN - 1])
+    last = valid_case(lambda n: next(first, 0), *drawn)
+    assert str(built) == "unfold((1, 1, 1, 1), kernel_size=1)"
+    assert str(last) == str(neighbour(lambda n: 0, *drawn)) != str(built)
+
+
+# ---- Hypothesis draws the same cases, and as independently ----
+
+
+@cache
+def hypothesis_sample(seed: int) -> list[Case]:
+    drawn: list[Case] = []
+    plan = settings(max_examples=1000, database=None, deadline=None, phases=[Phase.generate])
+
+    @plan
+    @seeded(seed)
+    @drawing(cases())
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    return drawn
+
+
+def test_hypothesis_draws_no_case_twice_but_the_simplest() -> None:
+    lines = [*map(str, hypothesis_sample(1))]
+    assert len({*lines}) > 0.99 * len(lines)
+
+
+def test_hypothesis_draws_ones_no_more_often_than_they_stand_in_the_menu() -> None:
+    share = sum(case.rule == "ones" for case in hypothesis_sample(1)) / 1000
+    plain = sum(case.rule == "ones" for case in valid_sample()) / MANY
+    assert share < 1.5 * plain
+
+
+def test_a_tape_is_read_to_its_end_and_then_gives_the_simplest() -> None:
+    choose = reading(bytes([5, 1, 4]))
+    assert [choose(n) for n in (16, 1, 1000, 16, 1000)] == [5, 0, 260, 0, 0]
 
 
 # ---- The boundaries are reached ----
