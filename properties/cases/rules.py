@@ -327,6 +327,9 @@ def _few(place: Place, kept: int | None) -> Any:
     along = values[None] if kept is None else np.moveaxis(values, kept, 0)
     rows, each = along.shape[0], place.size // along.shape[0]
     signs = _not_zero(_uniform(place, rows * FEW, 1), place, 1)
+    if not along.shape[1:]:
+        along[:] = signs[::FEW]
+        return values
     at = np.unravel_index(place.bits.below(each, rows * FEW).astype(np.intp), along.shape[1:])
     along[(np.repeat(np.arange(rows), FEW), *at)] = signs
     return values

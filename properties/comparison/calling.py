@@ -32,7 +32,7 @@ def construct(layer: Any, case: Case, operands: Operands) -> Any:
     op, weight, first = OPS[case.op], operands["weight"], case.by_position
     options = {**first, **case.arguments, "bias": operands.get("bias") is not None}
     given = {name: options[name] for name in op.constructor if name in options}
-    outer, inner = weight.shape[0], weight.shape[1] * given.get("groups", 1)
+    outer, inner = weight.shape[0], weight.shape[1] * int(given.get("groups", 1))
     sizes = (outer, inner) if op.is_transposed else (inner, outer)
     kernel = SIZES[case.sizes](weight.shape[2:])
     shape = dict(zip(("in_channels", "out_channels", "kernel_size"), (*sizes, kernel), strict=True))

@@ -33,11 +33,12 @@ def draw_rule(choose: Choose, op: Op, dtype: str, k: int) -> str:
 
 @cache
 def rules(kind: str, is_exact: bool) -> tuple[str, ...]:
-    """The rules for dtypes of a kind; floats need a range, integers are exact without one."""
+    """The rules for dtypes of a kind; one that is exact needs a range, or wraps."""
     fit = [
         name
         for name, rule in RULES.items()
-        if kind in rule.kinds and (is_exact or kind in "iu" or not rule.exact or not rule.seeded)
+        if kind in rule.kinds
+        and (is_exact or not rule.seeded or not rule.exact or rule.kinds == "iu")
     ]
     return tuple([name for name in fit for _ in range(WEIGHTS.get(name, 1))])
 
@@ -89,41 +90,61 @@ _NUMBERS: dict[str, Callable[[Choose, int], list[int]]] = {
 
 
 Arguments = dict[str, Any]
-_INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64")
-_TYPES: tuple[Callable[[int], Any], ...] = (int, Int, *(np.dtype(name).type for name in _INTEGERS))
-_CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, lambda v: Size(*v))
+_Type = Callable[[int], Any]
+_WIDE: tuple[_Type, ...] = (int, Int, np.int64, np.int32, np.uint32, np.uint64)
+_TYPES: tuple[_Type, ...] = (*_WIDE, np.int16, np.int8, np.uint8, np.uint16)
+_CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, lambda values: Size(*values))
+
+# How all arguments are said; "mixed" says each of its integers in a type and a container of its
+# own, so that they may differ.
+_HOW = (*("natural",) * 4, "tuple", "list", "single", "typed", "mixed")
+# What stands by position, and the form of the shapes that are passed.
+_PASSED = (*("required",) * 5, "by name", "by position", "sizes")
 
 
 def draw_form(
     choose: Choose, op: Op, arguments: Mapping[str, Any]
 ) -> tuple[Arguments, int | None, str]:
-    """The valid `arguments` said in another way, how many parameters stand by position (None: the
-    required operands), and the form of the shapes that are passed."""
-    given = dict(arguments)
-    if choose(3) == 2:
-        given = {name: _said(choose, op, name, given) for name in given}
-    positional = (None, None, 0, 1)[choose(4)]
-    if positional == 1:
-        positional = 1 + choose(len(op.parameters))
-    sizes = list(SIZES)[choose(len(SIZES))] if op.has_gradients else "tuple"
+    """The valid `arguments`, best one value per axis, said in a way that torch takes; how many
+    parameters stand by position (None: the required operands); and the form of the shapes that
+    are passed."""
+    how = _HOW[choose(len(_HOW))]
+    given = {name: _said(choose, op, name, arguments, how) for name in arguments}
+    passed = _PASSED[choose(len(_PASSED))]
+    positional = 0 if passed == "by name" else None
+    if passed == "by position":
+        positional = op.required + 1 + choose(len(op.parameters) - op.required)
+    sizes = "tuple"
+    if passed == "sizes" and op.has_gradients:
+        sizes = list(SIZES)[1 + choose(len(SIZES) - 1)]
     return given, positional, sizes
 
 
-def _said(choose: Choose, op: Op, name: str, given: Arguments) -> Any:
-    """One argument: each of its integers of some type, and where they are several, in some
-    container. torch computes with what an output size is given, in the types as they come."""
+def _said(choose: Choose, op: Op, name: str, given: Mapping[str, Any], how: str) -> Any:
+    """One argument, said like this where torch takes it so.
+
+    torch's layers compute in the types that come, with channels and taps, and with an output size
+    also index the stride. unfold, fold and borders that are copies take no single value in a tuple.
+    """
     value = given[name]
     if name not in (*PER_AXIS, "groups", "output_size") or isinstance(value, str) or value is None:
         return value
-    types = _TYPES[:2] if given.get("output_size") is not None and op.is_layer else _TYPES
-    if not isinstance(value, (tuple, list)):
-        if name == "groups" or choose(2) == 0:
-            return _typed(choose, types, value)
-        value = (value,) * op.axes
-    values = [_typed(choose, types, v) for v in value]
-    return _CONTAINERS[choose(len(_CONTAINERS))](values)
+    is_indexed = op.is_layer and given.get("output_size") is not None
+    types = _TYPES[:2] if is_indexed else _WIDE if op.is_layer else _TYPES
+    several = isinstance(value, (tuple, list))
+    if how == "mixed":
+        values = [_typed(choose, types, v) for v in value] if several else []
+        return _CONTAINERS[choose(3)](values) if several else _typed(choose, types, value)
+    alike = several and len(set(value)) == 1 and not is_indexed and name != "output_size"
+    if not several or (alike and how in ("natural", "typed")):
+        plain = int(value[0] if several else value)
+        return _typed(choose, types, plain) if how == "typed" else plain
+    strict = op.family in ("fold", "unfold") or given.get("padding_mode", "zeros") != "zeros"
+    if how == "single" and alike and not strict:
+        return tuple(value[:1])
+    return list(value) if how == "list" else tuple(value)
 
 
-def _typed(choose: Choose, types: Sequence[Callable[[int], Any]], value: int) -> Any:
+def _typed(choose: Choose, types: Sequence[_Type], value: int) -> Any:
     of = types[choose(len(types))]
     return of(int(value)) if int(value) < 128 else int(value)

@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from ..cases.case import DTYPES, LAYOUTS, Case, Operand
-from ..cases.data import widest_range
-from ..cases.edit import natural
-from ..cases.operation import OPS, PADDING_MODES, Op, Sizes, terms
+from ..cases.case import DTYPES, Case, Operand
+from ..cases.operation import OPS, PADDING_MODES, Op, terms
+from .appearance import draw_form, draw_layout, draw_rule
 from .budget import ELEMENTS, Budget, Choose, Quantities, pick, tall
-from .geometry import Arguments, Axis, Geometry, rests, same_border, widest_padding
+from .geometry import Axis, Geometry, rests, same_border, widest_padding
 
 # What counts as small, by number of axes.
 TAPS = {1: 7, 2: 5, 3: 3}
@@ -208,55 +207,21 @@ def _padding(q: Quantities, most: int) -> int:
 def dressed(choose: Choose, geometry: Geometry, dtype: str) -> Case:
     """A case of `geometry`, laid out, filled and said in some way."""
     op, shapes = geometry.op, geometry.shapes
-    arguments = draw_form(choose, op, geometry.arguments)
-    default = op.arguments
-    given = {k: v for k, v in arguments.items() if v != default[k] or type(v) is np.int64}
-    plain = choose(3) < 2
-    layouts = {k: "contiguous" if plain else draw_layout(choose, v) for k, v in shapes.items()}
-    operands = {k: Operand(v, dtype, layouts[k]) for k, v in shapes.items()}
+    arguments, positional, sizes = draw_form(choose, op, geometry.arguments)
+    given = {k: v for k, v in arguments.items() if not _is_default(v, op.arguments[k])}
+    operands = {k: Operand(v, dtype) for k, v in shapes.items()}
+    grad_output = "contiguous"
+    if choose(3) == 2:
+        before: list[str] = []
+        for name, shape in shapes.items():
+            operands[name] = Operand(shape, dtype, draw_layout(choose, shape, before))
+            before.append(name)
+        if op.has_gradients:
+            grad_output = draw_layout(choose, shapes["input"], before)
     rule = draw_rule(choose, op, dtype, terms(op, shapes, given))
-    return Case(op.name, operands, given, rule)
+    return Case(op.name, operands, given, rule, None, grad_output, sizes, positional)
 
 
-def draw_layout(choose: Choose, shape: Sizes) -> str:
-    """Any layout."""
-    return pick(choose, LAYOUTS)
-
-
-SEEDED = {
-    "f": ("integers", "integers", "integers", "reals", "reals", "special"),
-    "c": ("integers", "reals"),
-    "iu": ("integers", "wrap"),
-}
-
-
-def draw_rule(choose: Choose, op: Op, dtype: str, k: int) -> str:
-    """A rule and its seed; integers only where their sums of `k` terms have a range."""
-    menu = next(v for kinds, v in SEEDED.items() if np.dtype(dtype).kind in kinds)
-    rule = pick(choose, ("ones", "ramp", *menu * 2))
-    if rule == "integers" and widest_range(k, dtype) < 1:
-        rule = menu[-1]
-    return rule if rule in ("ones", "ramp") else f"{rule}:{choose(1000)}"
-
-
-def numpy_integers(values: Sizes) -> Any:
-    return np.int64(values[0]) if len(set(values)) == 1 else tuple(map(np.int64, values))
-
-
-def single(values: Sizes) -> Any:
-    return values[:1] if len(set(values)) == 1 else values
-
-
-FORMS = (natural, natural, natural, natural, tuple, list, single, numpy_integers)
-
-
-def draw_form(choose: Choose, op: Op, arguments: Arguments) -> Arguments:
-    """`arguments`, which have one value per axis, in one of the forms that torch takes."""
-    strict = op.family in ("fold", "unfold") or arguments.get("padding_mode", "zeros") != "zeros"
-    form: Any = pick(choose, FORMS[:-2] if strict else FORMS)
-    if op.is_transposed and "output_size" in arguments:
-        form = tuple  # torch indexes the stride then
-    said = {k: form(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
-    if form is numpy_integers and not op.is_transposed:
-        said["groups"] = np.int64(said["groups"])
-    return said
+def _is_default(value: Any, default: Any) -> bool:
+    """Whether an argument is torch's default in its own type, and is left out."""
+    return type(value) is type(default) and bool(value == default)

@@ -143,7 +143,7 @@ def is_same(case: Case) -> bool:
 
 def multiplier(case: Case) -> int:
     """Filters a channel of a depthwise convolution; 0 if it is none."""
-    groups = case.arguments.get("groups", 1)
+    groups = int(case.arguments.get("groups", 1))
     if groups == 1 or OPS[case.op].is_transposed:
         return 0
     weight = case.operands["weight"].shape

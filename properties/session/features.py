@@ -8,8 +8,10 @@ from itertools import combinations, product
 
 import numpy as np
 
-from ..cases.case import DTYPES, LAYOUTS, RULES, Case, Operand
+from ..cases.case import DTYPES, Case, Operand
+from ..cases.layouts import WORDS, words
 from ..cases.operation import OPS, PADDING_MODES, per_axis, rank
+from ..cases.rules import RULES
 
 Feature = tuple[str, str]  # what it is of, and which
 
@@ -27,8 +29,9 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "output": ("padding", "size"),
     "mode": PADDING_MODES[1:],
     "dtype": DTYPES,
-    "layout": LAYOUTS[1:],
-    "data": RULES,
+    "layout": (*WORDS, "of"),
+    "data": tuple(RULES),
+    "form": ("by name", "by position", "sizes"),
 }
 
 
@@ -44,8 +47,12 @@ def features(case: Case) -> Iterator[Feature]:
     yield "dtype", case.dtype
     yield "data", case.rule
     for operand in case.operands.values():
-        if isinstance(operand, Operand) and operand.layout != "contiguous":
-            yield "layout", operand.layout
+        if isinstance(operand, Operand):
+            yield from (("layout", word) for word in words(operand.layout))
+    if case.positional is not None:
+        yield "form", "by position" if case.positional else "by name"
+    if case.sizes != "tuple":
+        yield "form", "sizes"
     yield from _steps(given, op.axes)
     if "weight" in case.operands:
         yield from _of_kernels(case, int(given["groups"]))
@@ -117,9 +124,9 @@ def _excluded(pair: dict[str, str]) -> bool:
             padding == "same" and "stride" in pair,
             "mode" in pair and (kind in ("i", "u") or rule == "wrap"),
             output == "size" and (kind in ("i", "u") or rule == "wrap"),
-            kind in ("i", "u") and rule in ("reals", "special"),
-            kind == "f" and rule == "wrap",
-            kind == "c" and rule in ("special", "wrap"),
+            kind is not None and rule is not None and kind not in RULES[rule].kinds,
+            op in WINDOWS and pair.get("form") == "sizes",
+            op in WINDOWS and pair.get("layout") == "of",
         )
     )
 
