@@ -108,6 +108,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         f"profile: {profile}, {settings().max_examples} cases per shard; "
         f"seed {seed} (again with --hypothesis-seed={seed})",
     ]
+    if engine.declared:
+        sums = ", ".join(f"{dtype} in {sums}" for dtype, sums in engine.declared.items())
+        lines.append(f"declared, so that its bounds are wider: sums of {sums}")
     if missing := [op for op in OPS if op not in engine.ops]:
         lines.append(f"not offered, so not drawn: {', '.join(missing)}")
     return lines

@@ -87,11 +87,11 @@ class Engine:
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
         self.timer, self.patience = Timer(), PATIENCE
         self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
-        self._accumulator: Mapping[str, str] = getattr(namespace, "accumulator", {})
+        self.declared: Mapping[str, str] = getattr(namespace, "accumulator", {})
 
     def accumulator(self, dtype: str) -> str:
         """The dtype in which sums over `dtype` are formed."""
-        return self._accumulator.get(dtype, "float32" if dtype == "float16" else dtype)
+        return self.declared.get(dtype, "float32" if dtype == "float16" else dtype)
 
     def call(self, case: Case, operands: Operands, grad_output: Any = None) -> Outcome:
         """Run `case` once, and look at nothing but its results.

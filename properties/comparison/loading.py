@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from ..cases.data import SIGNIFICAND
 from ..cases.operation import OPS, Op
 from .engine import Engine
 from .outcome import one_line
@@ -46,7 +47,18 @@ def load(spec: str) -> Engine:
 def _offering(engine: Engine) -> Engine:
     if not engine.ops:
         raise EngineError(f"--engine {engine.spec}: offers none of the functions {', '.join(OPS)}")
+    for dtype, sums in engine.declared.items():
+        if not (dtype in SIGNIFICAND and sums in SIGNIFICAND and _same_kind(dtype, sums)):
+            raise EngineError(
+                f"--engine {engine.spec}: accumulator: expected dtypes of one kind among "
+                f"{', '.join(SIGNIFICAND)}, such as {{'float16': 'float16'}}, got "
+                f"{{{dtype!r}: {sums!r}}}"
+            )
     return engine
+
+
+def _same_kind(dtype: str, other: str) -> bool:
+    return dtype.startswith("complex") == other.startswith("complex")
 
 
 def _load_file(path: Path) -> ModuleType:

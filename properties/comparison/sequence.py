@@ -6,7 +6,7 @@ All outputs are computed before the first gradient, so that `backward` follows a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,26 +18,43 @@ from ..cases.operation import OUTPUT
 from ..cases.sequence import CaseSequence
 from .compare import Comparison
 from .engine import Call, Engine, Layers, fits
-from .mismatch import Mismatch, NotRepeatable, Verdict
+from .mismatch import Mismatch, NotRepeatable, Status, Verdict
 from .outcome import Outcome, is_array
 
 Arrays = dict[Any, Any]  # from an operand's name and declaration to its array
 
 
-def compare_sequence(sequence: CaseSequence, engine: Engine, reference: Engine) -> list[Verdict]:
-    """The verdict on each case, or the first `Mismatch`, which names the sequence."""
+Excuse = Callable[[Mismatch], bool]
+
+
+def compare_sequence(
+    sequence: CaseSequence,
+    engine: Engine,
+    reference: Engine,
+    is_excused: Excuse = lambda mismatch: False,
+) -> list[Verdict]:
+    """The verdict on each case, or the first `Mismatch`, which names the sequence.
+
+    A mismatch that is excused is a deviation of that one case: the others are compared all the
+    same.
+    """
     shared: Arrays = {}
     layers: Layers = {}
     steps = [_Step.of(case, reference, shared) for case in sequence.cases]
-    try:
-        for step in steps:
-            step.forward(engine, layers)
-        for step in steps:
-            step.backward(engine)
-        return [step.verdict(engine) for step in steps]
-    except Mismatch as mismatch:
-        mismatch.sequence = sequence
-        raise
+    for step in steps:
+        step.forward(engine, layers)
+    for step in steps:
+        step.backward(engine)
+    verdicts = []
+    for step in steps:
+        try:
+            verdicts.append(step.verdict(engine))
+        except Mismatch as mismatch:
+            if not is_excused(mismatch):
+                mismatch.sequence = sequence
+                raise
+            verdicts.append(Verdict(Status.DEVIATES))
+    return verdicts
 
 
 @dataclass

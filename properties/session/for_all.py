@@ -113,7 +113,7 @@ def count_features(session: Session, case: Case, verdict: Verdict, independently
 
 def seek_the_bound(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
     """Observe how near rounding came to its bound, so that the search goes there."""
-    if verdict.ratios:
+    if verdict.ratios and not independently:  # only Hypothesis can climb
         target(max(verdict.ratios.values()), label="error ÷ bound")
 
 

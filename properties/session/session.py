@@ -132,7 +132,7 @@ class Session:
         try:
             verdict = compare(case, self.engine, self.oracle, repeat=repeat)
         except Mismatch as mismatch:
-            if not self.engine.strict or not is_excused(mismatch):
+            if not self._is_excused(mismatch):
                 raise
             return Verdict(Status.DEVIATES)
         if any(verdict.ratios.values()) and self.statistics.samples():
@@ -141,15 +141,12 @@ class Session:
 
     def in_order(self, sequence: CaseSequence) -> Verdict:
         """Compare the engine with torch on calls in a row, in one process."""
-        try:
-            verdicts = compare_sequence(sequence, self.engine, self.oracle)
-        except Mismatch as mismatch:
-            if not self.engine.strict or not is_excused(mismatch):
-                raise
-            return Verdict(Status.DEVIATES)
-        if any(verdict.status is Status.AGREED for verdict in verdicts):
-            return Verdict(Status.AGREED)
-        return verdicts[0]
+        verdicts = compare_sequence(sequence, self.engine, self.oracle, self._is_excused)
+        agreed = [verdict for verdict in verdicts if verdict.status is Status.AGREED]
+        return agreed[0] if agreed else verdicts[0]
+
+    def _is_excused(self, mismatch: Mismatch) -> bool:
+        return self.engine.strict and is_excused(mismatch)
 
     def against_definition(self, case: Case) -> Verdict:
         """Compare the engine with our engine's readable definition."""

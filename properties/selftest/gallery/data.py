@@ -11,7 +11,7 @@ from properties.comparison.mismatch import ValueMismatch
 from .planting import Call, caught
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d(int8(1, 1, 18), int8(1, 1, 1), bias=int8(1), data='integers:0')")
 def empty_filter_gives_no_bias(c: Call) -> Any:
     """Skips filters that are all zero, and their bias with them."""
     y = c.right()
@@ -21,7 +21,7 @@ def empty_filter_gives_no_bias(c: Call) -> Any:
     return y
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d((1, 1, 4), (1, 1, 1), padding=1)")
 def constant_input_taken_out_of_the_sum(c: Call) -> Any:
     """Computes x·Σw for a constant input, border or not."""
     n = len(c.stride)
@@ -32,7 +32,7 @@ def constant_input_taken_out_of_the_sum(c: Call) -> Any:
     )
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d(int8(1, 1, 16), int8(1, 1, 3), data='ramp')")
 def symmetric_kernel_computed_by_halves(c: Call) -> Any:
     """Folds a kernel that equals its mirror image, and counts its middle twice."""
     k = c.w.shape[-1]
@@ -44,7 +44,7 @@ def symmetric_kernel_computed_by_halves(c: Call) -> Any:
     return c.right(w=w)
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d(uint8(1, 1, 3), uint8(1, 1, 2), data='integers:0')")
 def kernel_of_one_weight_gathers_the_wrong_place(c: Call) -> Any:
     """Copies the input where one weight alone is not zero, a place too far."""
     single = np.count_nonzero(c.w) == 1 < c.w[0].size and (c.w != 0).any()
@@ -52,13 +52,13 @@ def kernel_of_one_weight_gathers_the_wrong_place(c: Call) -> Any:
     return np.roll(y, 1, -1) if single and y.shape[-1] > 1 else y
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d((1, 1, 2), (1, 1, 1), data='special:0')")
 def large_values_saturate(c: Call) -> Any:
     y = c.right()
     return np.clip(y, -1e30, 1e30).astype(y.dtype) if y.dtype.type is np.float32 else y
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d((1, 1, 1), (1, 1, 1), data='special:0')")
 def small_values_flushed(c: Call) -> Any:
     y = c.right()
     if y.dtype.type is np.float32:
@@ -66,7 +66,7 @@ def small_values_flushed(c: Call) -> Any:
     return y
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d((1, 1, 200), (1, 1, 200), data='integers:0')")
 def sums_large_layers_in_bfloat16(c: Call) -> Any:
     """Rounds its operands to 8 bits where a sum has many terms."""
     if c.x.dtype.type is not np.float32 or c.w[0].size < 200:
@@ -79,7 +79,7 @@ def _bfloat16(array: Any) -> Any:
     return (bits & np.uint32(0xFFFF0000)).view(np.float32).reshape(array.shape)
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d(int8(1, 5, 1), int8(1, 5, 1), data='integers:0')")
 def zero_channel_skipped_with_its_neighbours_kernel(c: Call) -> Any:
     """Leaves out input channels that are all zero, but not their kernels."""
     at = c.x.ndim - len(c.stride) - 1
@@ -92,7 +92,7 @@ def zero_channel_skipped_with_its_neighbours_kernel(c: Call) -> Any:
     return c.right(x=np.take(c.x, kept, at), w=np.ascontiguousarray(c.w[:, : len(kept)]))
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d((1, 1, 4), (1, 1, 1), data='reals:607')")
 def positive_data_clipped_at_zero(c: Call) -> Any:
     """Believes that an input without negative elements has an output without them."""
     y = c.right()
@@ -101,7 +101,9 @@ def positive_data_clipped_at_zero(c: Call) -> Any:
     return np.maximum(y, 0)
 
 
-@caught(ValueMismatch, "")
+@caught(
+    ValueMismatch, "conv1d((1, 1, 2), float32(2, 1, 2, layout='broadcast'), bias=(2,), data='ramp')"
+)
 def equal_filters_share_the_first_ones_bias(c: Call) -> Any:
     """Computes equal filters once, and forgets that their biases differ."""
     if c.b is None or len(c.w) < 2 or c.w[0].size < 2 or not (c.w[0] == c.w[-1]).all():

@@ -11,7 +11,7 @@ from properties.comparison.mismatch import RejectedValid, ShapeMismatch, ValueMi
 from .planting import caught_around
 
 
-@caught_around("conv2d", ShapeMismatch, "")
+@caught_around("conv2d", ShapeMismatch, "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=[1, 2])")
 def list_read_as_its_first_element(
     conv: Any, input: Any, weight: Any, bias: Any = None, stride: Any = 1, *rest: Any, **given: Any
 ) -> Any:
@@ -35,7 +35,7 @@ def everything_by_name_or_nothing(conv: Any, input: Any, weight: Any, **given: A
     return conv(input, weight, **given)
 
 
-@caught_around("conv3d", RejectedValid, "")
+@caught_around("conv3d", RejectedValid, "conv3d((1, 1, 1, 1, 1), (1, 1, 1, 1, 1))")
 def operands_under_names_of_its_own(
     conv: Any, x: Any, w: Any, bias: Any = None, **given: Any
 ) -> Any:

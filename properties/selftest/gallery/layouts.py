@@ -22,7 +22,9 @@ def crop_read_as_if_contiguous(c: Call) -> Any:
     return c.right(x=np.roll(flat, 1).reshape(x.shape)) if 0 not in x.strides else c.right()
 
 
-@caught(ValueMismatch, "")
+@caught(
+    ValueMismatch, "conv2d(float32(1, 2, 2, 2, layout='channels_last'), (1, 2, 1, 1), data='ramp')"
+)
 def permuted_axes_read_in_memory_order(c: Call) -> Any:
     x = c.x
     plain = x.flags.c_contiguous or x.flags.f_contiguous or 0 in x.strides or min(x.strides) < 0
@@ -41,7 +43,7 @@ def one_negative_step_read_forwards(c: Call) -> Any:
     return c.right()
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d(float32(2, 1, layout='broadcast'), (1, 2, 1))")
 def broadcast_channels_counted_once(c: Call) -> Any:
     at = c.x.ndim - len(c.stride) - 1
     if c.x.shape[at] > 1 and c.x.strides[at] == 0 and c.x.size and c.groups == 1:
@@ -51,7 +53,7 @@ def broadcast_channels_counted_once(c: Call) -> Any:
     return c.right()
 
 
-@caught(RejectedValid, "")
+@caught(RejectedValid, "conv1d((1, 1, 1), float32(1, 1, 1, layout='broadcast'))")
 def read_only_weights_refused(c: Call) -> Any:
     if not c.w.flags.writeable:
         raise ValueError("assignment destination is read-only")
@@ -66,7 +68,7 @@ def weights_that_share_the_inputs_memory_overwritten(c: Call) -> Any:
     return c.right()
 
 
-@caught(ValueMismatch, "")
+@caught(ValueMismatch, "conv1d(float32(1, 1, 2, layout='unaligned'), (1, 1, 1), data='ramp')")
 def odd_alignment_skips_the_first_element(c: Call) -> Any:
     """Rounds an address up to what its vector instructions need."""
     address = c.x.__array_interface__["data"][0]
@@ -75,7 +77,11 @@ def odd_alignment_skips_the_first_element(c: Call) -> Any:
     return c.right(x=np.roll(c.x, -1))
 
 
-@caught_around("grad.conv2d_weight", GradientMismatch, "")
+@caught_around(
+    "grad.conv2d_weight",
+    GradientMismatch,
+    "conv2d(float32(1, 1, 1, 2, layout='fortran'), (2, 1, 1, 1), data='ramp')",
+)
 def gradient_of_the_output_read_in_memory_order(
     grad: Any, input: Any, size: Any, gy: Any, *rest: Any, **given: Any
 ) -> Any:

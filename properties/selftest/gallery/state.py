@@ -83,7 +83,14 @@ def _flag_left_by_an_error() -> SimpleNamespace:
     return SimpleNamespace(conv1d=conv1d)
 
 
-GALLERY.append(Wrong("lock_kept_by_a_rejected_call", _flag_left_by_an_error(), RejectedValid, ""))
+GALLERY.append(
+    Wrong(
+        "lock_kept_by_a_rejected_call",
+        _flag_left_by_an_error(),
+        RejectedValid,
+        "conv1d((1, 1, 1), (1, 1, 1)); conv1d((1, 1, 1), (1, 1, 1))",
+    )
+)
 
 
 def wrong_layer(name: str, layer: str, kind: type[Any], expected: type[Any], line: str) -> None:
@@ -172,13 +179,13 @@ GALLERY.append(
 )
 
 
-@caught(GlobalStateChanged, "")
+@caught(GlobalStateChanged, "conv1d((1, 1, 1), (1, 1, 1))")
 def error_state_left_changed(c: Call) -> Any:
     np.seterr(all="ignore")
     return c.right()
 
 
-@caught(GlobalStateChanged, "")
+@caught(GlobalStateChanged, "conv1d((1, 1, 1), (1, 1, 1))")
 def random_state_used(c: Call) -> Any:
     np.random.random()
     return c.right()
