@@ -113,7 +113,10 @@ def equal_filters_share_the_first_ones_bias(c: Call) -> Any:
     return c.right(b=b)
 
 
-@caught(ValueMismatch, "")
+@caught(
+    ValueMismatch,
+    "conv1d(float64(1, 4, 2), float64(2, 2, 2), bias=float64(2), groups=2, data='constant:0')",
+)
 def cancelling_sum_returned_as_zero(c: Call) -> Any:
     """Takes what is small beside its terms for rounding."""
     y = c.right()

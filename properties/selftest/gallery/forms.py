@@ -19,7 +19,7 @@ def list_read_as_its_first_element(
     return conv(input, weight, bias, stride, *rest, **given)
 
 
-@caught_around("conv2d", RejectedValid, "")
+@caught_around("conv2d", RejectedValid, "conv2d((1, 1, 1, 1), (1, 1, 1, 1), dilation=[int8(1)])")
 def small_integers_of_numpy_refused(
     conv: Any, input: Any, weight: Any, bias: Any = None, **given: Any
 ) -> Any:
@@ -29,20 +29,15 @@ def small_integers_of_numpy_refused(
     return conv(input, weight, bias, **given)
 
 
-@caught_around("conv1d", RejectedValid, "")
+@caught_around("conv1d", RejectedValid, "conv1d((1, 1, 1), (1, 1, 1), None, 1, 0, 1)")
 def everything_by_name_or_nothing(conv: Any, input: Any, weight: Any, **given: Any) -> Any:
     """Takes a bias, and all that follows it, by name only."""
     return conv(input, weight, **given)
 
 
-@caught_around("conv3d", RejectedValid, "conv3d((1, 1, 1, 1, 1), (1, 1, 1, 1, 1))")
-def operands_under_names_of_its_own(
-    conv: Any, x: Any, w: Any, bias: Any = None, **given: Any
-) -> Any:
-    return conv(x, w, bias, **given)
-
-
-@caught_around("conv2d", ValueMismatch, "")
+@caught_around(
+    "conv2d", ValueMismatch, "conv2d((1, 1, 1, 2), (1, 1, 1, 1), None, (1, 3), (1, 2), 1)"
+)
 def dilation_before_padding(
     conv: Any,
     input: Any,
@@ -57,7 +52,7 @@ def dilation_before_padding(
     return conv(input, weight, bias, stride, padding, dilation, groups)
 
 
-@caught_around("conv1d", RejectedValid, "")
+@caught_around("conv1d", RejectedValid, "conv1d((1, 1, 1), (1, 1, 1), stride=Int(1))")
 def subclasses_of_int_refused(
     conv: Any, input: Any, weight: Any, bias: Any = None, stride: Any = 1, *rest: Any, **given: Any
 ) -> Any:
@@ -66,7 +61,9 @@ def subclasses_of_int_refused(
     return conv(input, weight, bias, stride, *rest, **given)
 
 
-@caught_around("grad.conv2d_input", RejectedValid, "")
+@caught_around(
+    "grad.conv2d_input", RejectedValid, "conv2d(input=(1, 1, 1, 1), weight=(1, 1, 1, 1))"
+)
 def input_size_must_be_a_tuple(grad: Any, size: Any, *rest: Any, **given: Any) -> Any:
     if not isinstance(size, tuple):
         raise TypeError("input_size must be a tuple")
