@@ -11,7 +11,9 @@ from properties.comparison.mismatch import RejectedValid, ShapeMismatch, ValueMi
 from .planting import caught_around
 
 
-@caught_around("conv2d", ShapeMismatch, "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=[1, 2])")
+@caught_around(
+    "conv2d", ShapeMismatch, "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=[1, 2])", as_it_came=True
+)
 def list_read_as_its_first_element(
     conv: Any, input: Any, weight: Any, bias: Any = None, stride: Any = 1, *rest: Any, **given: Any
 ) -> Any:
@@ -19,7 +21,12 @@ def list_read_as_its_first_element(
     return conv(input, weight, bias, stride, *rest, **given)
 
 
-@caught_around("conv2d", RejectedValid, "conv2d((1, 1, 1, 1), (1, 1, 1, 1), dilation=[int8(1)])")
+@caught_around(
+    "conv2d",
+    RejectedValid,
+    "conv2d((1, 1, 1, 1), (1, 1, 1, 1), dilation=[int8(1)])",
+    as_it_came=True,
+)
 def small_integers_of_numpy_refused(
     conv: Any, input: Any, weight: Any, bias: Any = None, **given: Any
 ) -> Any:
@@ -29,14 +36,19 @@ def small_integers_of_numpy_refused(
     return conv(input, weight, bias, **given)
 
 
-@caught_around("conv1d", RejectedValid, "conv1d((1, 1, 1), (1, 1, 1), None, 1, 0, 1)")
+@caught_around(
+    "conv1d", RejectedValid, "conv1d((1, 1, 1), (1, 1, 1), None, 1, 0, 1)", as_it_came=True
+)
 def everything_by_name_or_nothing(conv: Any, input: Any, weight: Any, **given: Any) -> Any:
     """Takes a bias, and all that follows it, by name only."""
     return conv(input, weight, **given)
 
 
 @caught_around(
-    "conv2d", ValueMismatch, "conv2d((1, 1, 1, 2), (1, 1, 1, 1), None, (1, 3), (1, 2), 1)"
+    "conv2d",
+    ValueMismatch,
+    "conv2d((1, 1, 1, 2), (1, 1, 1, 1), None, (1, 3), (1, 2), 1)",
+    as_it_came=True,
 )
 def dilation_before_padding(
     conv: Any,
@@ -52,7 +64,9 @@ def dilation_before_padding(
     return conv(input, weight, bias, stride, padding, dilation, groups)
 
 
-@caught_around("conv1d", RejectedValid, "conv1d((1, 1, 1), (1, 1, 1), stride=Int(1))")
+@caught_around(
+    "conv1d", RejectedValid, "conv1d((1, 1, 1), (1, 1, 1), stride=Int(1))", as_it_came=True
+)
 def subclasses_of_int_refused(
     conv: Any, input: Any, weight: Any, bias: Any = None, stride: Any = 1, *rest: Any, **given: Any
 ) -> Any:
@@ -62,7 +76,10 @@ def subclasses_of_int_refused(
 
 
 @caught_around(
-    "grad.conv2d_input", RejectedValid, "conv2d(input=(1, 1, 1, 1), weight=(1, 1, 1, 1))"
+    "grad.conv2d_input",
+    RejectedValid,
+    "conv2d(input=(1, 1, 1, 1), weight=(1, 1, 1, 1))",
+    as_it_came=True,
 )
 def input_size_must_be_a_tuple(grad: Any, size: Any, *rest: Any, **given: Any) -> Any:
     if not isinstance(size, tuple):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
+from inspect import signature
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,8 +103,32 @@ def _planted(fault: Fault, axes: int) -> Callable[..., Any]:
     return conv
 
 
+def _bound(fault: Callable[..., Any], right: Callable[..., Any]) -> Callable[..., Any]:
+    """`fault`, which gets its named parameters by position and all that follows by name."""
+    named = [p for p in signature(fault).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+    @wraps(fault)
+    def wrong(*arguments: Any, **given: Any) -> Any:
+        try:
+            bound = signature(right).bind(*arguments, **given)
+        except TypeError:
+            return right(*arguments, **given)
+        call = dict(bound.arguments)
+        bound.apply_defaults()
+        first = [*bound.arguments][: len(named) - 1]
+        rest = {name: value for name, value in call.items() if name not in first}
+        return fault(right, *[bound.arguments[name] for name in first], **rest)
+
+    return wrong
+
+
 def caught_around(
-    function: str, kind: type[Mismatch], line: str, *, own: bool = False
+    function: str,
+    kind: type[Mismatch],
+    line: str,
+    *,
+    own: bool = False,
+    as_it_came: bool = False,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Hang a wrong `function`, which calls the right one and sees arguments as they came.
 
@@ -112,7 +137,8 @@ def caught_around(
 
     def hang(fault: Callable[..., Any]) -> Callable[..., Any]:
         space, _, name = function.rpartition(".")
-        wrong = partial(fault, getattr(engine.grad if space else engine, name))
+        right = getattr(engine.grad if space else engine, name)
+        wrong = partial(fault, right) if as_it_came else _bound(fault, right)
         if space:
             grad = SimpleNamespace(**{**vars(engine.grad), name: wrong})
             base = name.removesuffix("_input").removesuffix("_weight")
