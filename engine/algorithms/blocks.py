@@ -1,0 +1,70 @@
+"""What the blocked algorithms share: the input, cut into boxes with their share of the border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Array, Geometry
+
+
+def work(g: Geometry) -> int:
+    """Multiply-adds of the convolution, and of each of its gradients."""
+    return prod(g.output_shape) * g.channels * prod(g.kernel_size)
+
+
+def with_rows(g: Geometry) -> Geometry:
+    """The same convolution over at least two spatial axes: a 1-d input is one row."""
+    if len(g.kernel_size) > 1:
+        return g
+    return replace(
+        g,
+        input_size=(1, *g.input_size),
+        kernel_size=(1, *g.kernel_size),
+        stride=(1, *g.stride),
+        padding=((0, 0), *g.padding),
+        dilation=(1, *g.dilation),
+        output_size=(1, *g.output_size),
+    )
+
+
+def cut(length: int, most: int) -> list[slice]:
+    """`length` places in as few, equally long pieces of at most `most` as there can be."""
+    size = -(-length // -(-length // most)) if length else 1
+    return [slice(first, min(first + size, length)) for first in range(0, length, size)]
+
+
+def box(x: Array, starts: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Array:
+    """A copied grid of elements, zero where it lies outside `x`: (…, *X) -> (…, *counts)."""
+    inside: list[Any] = [...]
+    source: list[Any] = [...]
+    leading = x.ndim - len(counts)
+    for size, start, step, count in zip(x.shape[leading:], starts, steps, counts, strict=True):
+        first = min(count, max(0, -(start // step)))
+        end = min(count, max(first, -((start - size) // step)))
+        inside.append(slice(first, end))
+        source.append(slice(start + first * step, start + end * step, step) if first < end else slice(0))
+    result = np.zeros((*x.shape[:leading], *counts), x.dtype)
+    result[tuple(inside)] = x[tuple(source)]
+    return result
+
+
+def taps(rows: Array, g: Geometry, width: int) -> Array:
+    """What each tap of a kernel's last axis meets, as a view: (…, h, span) -> (…, k, h, width)."""
+    *leading, row, column = rows.strides
+    return np.ndarray(
+        (*rows.shape[:-2], g.kernel_size[-1], rows.shape[-2], width),
+        rows.dtype,
+        rows,
+        strides=(*leading, g.dilation[-1] * column, row, g.stride[-1] * column),
+    )
+
+
+def finite(x: Array) -> bool:
+    """Whether 0·x is 0 throughout; may deny it where squares overflow, never the reverse."""
+    flat = x.reshape(-1)
+    return x.dtype.kind in "iu" or bool(np.isfinite(flat @ flat))
