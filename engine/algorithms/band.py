@@ -25,15 +25,12 @@ input. Memory: one block of `limits.BUFFER` bytes.
 
 from __future__ import annotations
 
-from itertools import product
-from math import prod
-
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from . import limits
-from .blocks import box, finite, taps, with_rows
-from .plan import Plan, planned, widened
+from .blocks import box, finite, with_rows
+from .plan import Plan, planned
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
@@ -43,80 +40,103 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     y = y.reshape(g.batch, g.groups, g.filters, *g.output_size)  # splits axes only: a view
-    for groups, channels in product(plan.groups, plan.channels):
-        kernels = banded(w[groups, :, channels], plan)  # (G, t·O, V·J)
+    for channels in plan.channels:
+        kernels = banded(w[:, :, channels], plan)  # (G, t·O, V·J)
         for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
-            for rows, columns in plan.blocks():
-                source = read(g, plan, x[n, groups, channels], (*lead, rows.start, columns.start), len(rows), columns.stop - columns.start)
+            for groups, rows, columns in plan.blocks():
+                place = (*lead, rows.start, columns.start)
                 target = y[n, groups, :, *lead, rows.start : rows.stop : rows.step, columns]
-                together = plan.together if plan.together == 1 or finite(source) else 1
-                buffer = patches(g, source, target.shape[-1])
-                multiply(kernels, buffer, target, together, plan.stride, channels.start > 0)
+                source = read(g, plan, x[n, groups, channels], place, target.shape[-2:])
+                t = plan.together if plan.together == 1 or finite(source) else 1
+                buffer = patches(g, plan, source)
+                multiply(plan, t, kernels[groups], buffer, target, add=channels.start > 0)
 
 
 def banded(w: Array, plan: Plan) -> Array:
     """Weights for t output rows over one slab: (G, O, C, *K) -> (G, t·O, V·J)."""
-    by_row = np.moveaxis(w, -2, 2)  # (G, O, kr, C, …, kc)
+    by_row = np.moveaxis(np.moveaxis(w, -2, 2), 3, -1)  # (G, O, kr, …, kc, C)
     groups, filters, kr, *_ = by_row.shape
-    slab = (plan.together - 1) * plan.stride + kr  # V
-    result = np.zeros((groups, plan.together, filters, slab, *by_row.shape[3:]), w.dtype)
+    height = (plan.together - 1) * plan.stride + kr  # V
+    result = np.zeros((groups, plan.together, filters, height, *by_row.shape[3:]), w.dtype)
     for t in range(plan.together):
         result[:, t, :, t * plan.stride : t * plan.stride + kr] = by_row
     return result.reshape(groups, plan.together * filters, -1)
 
 
-def read(g: Geometry, plan: Plan, x: Array, place: Sizes, rows: int, columns: int) -> Array:
-    """What a block of output rows reads: (G, C, *X) -> (G, C, …, h, span)."""
+def read(g: Geometry, plan: Plan, x: Array, place: Sizes, shape: Sizes) -> Array:
+    """What `shape` rows and columns of output at `place` read: (G, C, *X) -> (G, C, …, h, span)."""
     starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
-    height = (rows - 1) * plan.stride + g.kernel_size[-2]
-    span = (columns - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
+    height = (shape[0] - 1) * plan.stride + g.kernel_size[-2]
+    width = -(-shape[1] // plan.tile) * plan.tile  # whole tiles: what is too much is dropped
+    span = (width - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
     return box(x, starts, (*g.dilation[:-1], 1), (*g.kernel_size[:-2], height, span))
 
 
-def patches(g: Geometry, source: Array, columns: int) -> Array:
-    """The buffer: (G, C, …, h, span) -> (G, h, J, width)."""
-    met = np.moveaxis(taps(source, g, columns), -2, 1)  # (G, h, C, …, kc, columns)
-    width, _ = widened(columns)
-    result = (np.zeros if width > columns else np.empty)((*met.shape[:-1], width), source.dtype)
-    result[..., :columns] = met
-    return result.reshape(*met.shape[:2], -1, width)
+def patches(g: Geometry, plan: Plan, source: Array) -> Array:
+    """The buffer of each tile: (G, C, …, h, span) -> (G, tiles, h, J, tile)."""
+    groups, channels, *lead, height, span = source.shape
+    kc, dilation, stride, tile = g.kernel_size[-1], g.dilation[-1], g.stride[-1], plan.tile
+    tiles = (span - (kc - 1) * dilation - 1) // stride // tile + 1
+    group, channel, *leading, row, column = source.strides
+    met = np.ndarray(
+        (groups, tiles, height, *lead, kc, channels, tile),
+        source.dtype,
+        source,
+        strides=(
+            *(group, tile * stride * column, row, *leading),
+            *(dilation * column, channel, stride * column),
+        ),
+    )
+    return np.ascontiguousarray(met).reshape(groups, tiles, height, -1, tile)
 
 
-def multiply(
-    kernels: Array, patches: Array, target: Array, together: int, stride: int, add: bool
-) -> None:
-    """Every slab times the weights: (G, t·O, V·J), (G, h, J, width) -> target (G, O, r, columns)."""
+def multiply(plan: Plan, t: int, kernels: Array, buffer: Array, target: Array, add: bool) -> None:
+    """(G, t·O, V·J), (G, tiles, h, J, tile) -> target (G, O, r, columns), t rows at a time."""
+    filters, rows = target.shape[1:3]
+    full = rows - rows % t
+    for first, end, t in ((0, full, t), (full, rows, rows % t)):
+        if first < end:
+            slabs = slabbed(plan, buffer, rows, first, end, t)  # (G, r/t, tiles, V·J, tile)
+            weights = kernels[:, : t * filters, : slabs.shape[-2]]
+            write(weights, slabs, target[:, :, first:end], add)
+
+
+def slabbed(plan: Plan, buffer: Array, rows: int, first: int, end: int, t: int) -> Array:
+    """The patches of t output rows at a time, as a view: -> (G, r/t, tiles, V·J, tile)."""
+    groups, tiles, height, j, tile = buffer.shape
+    group, each, row, line, element = buffer.strides
+    kr = height - (rows - 1) * plan.stride
+    return np.ndarray(
+        (groups, (end - first) // t, tiles, ((t - 1) * plan.stride + kr) * j, tile),
+        buffer.dtype,
+        buffer,
+        first * plan.stride * row,
+        (group, t * plan.stride * row, each, line, element),
+    )
+
+
+def write(weights: Array, slabs: Array, target: Array, add: bool) -> None:
+    """(G, t·O, V·J), (G, r/t, tiles, V·J, tile) -> target (G, O, r, columns)."""
     groups, filters, rows, columns = target.shape
-    _, _, j, width = patches.shape
-    kr = patches.shape[1] - (rows - 1) * stride
-    _, tile = widened(columns)
-    full = rows // together
-    for first, count, t in ((0, full, together), (full * together, 1, rows % together)):
-        if count * t == 0:
-            continue
-        k = ((t - 1) * stride + kr) * j
-        step = patches.strides
-        slabs = np.ndarray(
-            (groups, count, width // tile, 1, k, tile),
-            patches.dtype,
-            patches,
-            first * stride * step[1],
-            (step[0], t * stride * step[1], tile * step[3], 0, step[2], step[3]),
-        )
-        m = split(t * filters, k * tile)
-        left = kernels[:, : t * filters, :k].reshape(groups, 1, 1, -1, m, k)
-        result = np.empty((groups, count, t * filters, width), patches.dtype)
-        parts = result.reshape(groups, count, -1, m, width // tile, tile)
-        np.matmul(left, slabs, out=parts.transpose(0, 1, 4, 2, 3, 5))
-        result = result.reshape(groups, count, t, filters, width)[..., :columns].transpose(0, 3, 1, 2, 4)
-        goal = target[:, :, first : first + count * t].reshape(result.shape)  # splits: a view
-        if add:
-            goal += result
-        else:
-            goal[...] = result
+    _, count, tiles, k, tile = slabs.shape
+    t = rows // count
+    direct = t == 1 and tiles * tile == columns and target.strides[-1] == target.itemsize and not add
+    result = target if direct else np.empty((groups, filters * t , count, tiles * tile), target.dtype)
+    m = part(t * filters, k * tile)
+    left = weights.reshape(groups, 1, 1, -1, m, k)
+    parts = result.reshape(groups, -1, m, count, tiles, tile).transpose(0, 3, 4, 1, 2, 5)
+    np.matmul(left, slabs[:, :, :, None], out=parts)
+    if direct:
+        return
+    result = result[..., :columns].reshape(groups, t, filters, count, columns)
+    goal = target.reshape(groups, filters, count, t, columns).transpose(0, 3, 1, 2, 4)
+    if add:
+        goal += result
+    else:
+        goal[...] = result
 
 
-def split(rows: int, size: int) -> int:
+def part(rows: int, size: int) -> int:
     """Rows of a product, halved while that brings it down to where BLAS is fastest."""
     m = rows
     while m % 2 == 0 and m > 8 and m * size > limits.SMALL_PRODUCT:

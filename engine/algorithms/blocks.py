@@ -32,9 +32,10 @@ def with_rows(g: Geometry) -> Geometry:
     )
 
 
-def cut(length: int, most: int) -> list[slice]:
-    """`length` places in as few, equally long pieces of at most `most` as there can be."""
-    size = -(-length // -(-length // most)) if length else 1
+def cut(length: int, most: int, unit: int = 1) -> list[slice]:
+    """`length` places in pieces of nearly equal length, of at most `most` rounded to units."""
+    pieces = -(-length // max(unit, most // unit * unit))
+    size = -(-length // pieces // unit) * unit
     return [slice(first, min(first + size, length)) for first in range(0, length, size)]
 
 
@@ -51,17 +52,6 @@ def box(x: Array, starts: Sequence[int], steps: Sequence[int], counts: Sequence[
     result = np.zeros((*x.shape[:leading], *counts), x.dtype)
     result[tuple(inside)] = x[tuple(source)]
     return result
-
-
-def taps(rows: Array, g: Geometry, width: int) -> Array:
-    """What each tap of a kernel's last axis meets, as a view: (…, h, span) -> (…, k, h, width)."""
-    *leading, row, column = rows.strides
-    return np.ndarray(
-        (*rows.shape[:-2], g.kernel_size[-1], rows.shape[-2], width),
-        rows.dtype,
-        rows,
-        strides=(*leading, g.dilation[-1] * column, row, g.stride[-1] * column),
-    )
 
 
 def finite(x: Array) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..geometry import Array, Geometry
 from . import limits
-from .blocks import box, cut, taps, with_rows
+from .blocks import box, cut, with_rows
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
@@ -71,3 +71,14 @@ def add(g: Geometry, x: Array, gy: Array, place: tuple[int, ...], total: Array) 
         for i in met:
             first = i * dilation // stride * columns
             total[i] += buffer[:, :, first : first + places] @ outputs  # (G, J, O)
+
+
+def taps(rows: Array, g: Geometry, width: int) -> Array:
+    """What each tap of a kernel's last axis meets, as a view: (…, h, span) -> (…, k, h, width)."""
+    *leading, row, column = rows.strides
+    return np.ndarray(
+        (*rows.shape[:-2], g.kernel_size[-1], rows.shape[-2], width),
+        rows.dtype,
+        rows,
+        strides=(*leading, g.dilation[-1] * column, row, g.stride[-1] * column),
+    )

@@ -1,9 +1,10 @@
-"""How the band algorithm cuts its work: every block's patches and product lie in the cache."""
+"""How the band algorithm cuts its work: every block's patches and products lie in the cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import gcd, prod
 
 from ..geometry import Geometry
@@ -19,52 +20,56 @@ class Plan:
     channels: list[slice]
     rows: list[range]
     columns: list[slice]
+    tile: int  # columns of one product
     together: int  # t, output rows of one product
     stride: int  # from one output row's slab to the next, in rows of the buffer
 
-    def blocks(self) -> Iterator[tuple[range, slice]]:
-        return ((rows, columns) for rows in self.rows for columns in self.columns)
-
-    def slab(self, g: Geometry, rows: int) -> int:
-        """Rows of the buffer that so many output rows read."""
-        return (rows - 1) * self.stride + g.kernel_size[-2]
+    def blocks(self) -> Iterator[tuple[slice, range, slice]]:
+        return product(self.groups, self.rows, self.columns)
 
 
 def planned(g: Geometry, itemsize: int) -> Plan:
-    """Cut columns first, then channels, until one product's slab fits; then add rows, and groups.
-
-    Every d-th output row reads every d-th input row, where d is the dilation without what it
-    shares with the stride: these rows are a problem of their own, without dilation.
-    """
-    capacity, (kr, kc) = limits.BUFFER // itemsize, g.kernel_size[-2:]
-    step, stride = reduced(g.dilation[-2], g.stride[-2])
-    together = limits.FEW_ROWS // g.filters if kr > 1 and g.filters < limits.FEW_ROWS else 1
-    slab = (together - 1) * stride + kr
-    taps = prod(g.kernel_size[:-2]) * kc
-    columns = cut(g.output_size[-1], max(limits.WIDTHS[0], capacity // (slab * taps * g.channels)))
-    width, _ = widened(columns[0].stop)
-    channels = cut(g.channels, max(1, capacity // (slab * taps * width)))
-    patch = taps * channels[0].stop  # J
-    # A block of r rows has ((r - 1)·stride + kr)·J·width patches, and r·O·width results.
-    most = (capacity // width - (kr - stride) * patch) // (stride * patch + g.filters)
+    """Take few columns, then few channels, until a block has as many rows as the kernel."""
+    kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
+    taps = prod(g.kernel_size) // kr  # of one row
+    step, stride = undilated(g.dilation[-2], g.stride[-2])
     problems = [range(q, g.output_size[-2], step) for q in range(min(step, g.output_size[-2]))]
-    height = len(problems[0])
-    pieces = cut(height, max(together, most // together * together))
+    together = -(-limits.FEW_ROWS // g.filters) if kr > 1 else 1
+
+    def read(rows: int) -> int:
+        """Elements of the buffer for each column and channel."""
+        return ((rows - 1) * stride + kr) * taps
+
+    def size(rows: int, channels: int) -> int:
+        """Elements of a block for each column: the buffer, and the results."""
+        return read(rows) * channels + rows * g.filters
+
+    least = max(together, kr)
+    tile = tile_of(g.output_size[-1])
+    most = max(limits.WIDTHS[0], capacity // size(least, g.channels))
+    columns = cut(g.output_size[-1], most, tile)
+    room = capacity // (-(-columns[0].stop // tile) * tile)
+    channels = cut(g.channels, max(1, (room - least * g.filters) // read(least)))
+    chosen = channels[0].stop
+    further = (room - size(1, chosen)) // (size(2, chosen) - size(1, chosen))
+    pieces = cut(len(problems[0]), max(1, 1 + further), together)
     rows = [problem[piece] for problem in problems for piece in pieces if problem[piece]]
-    whole = ((height - 1) * stride + kr) * patch + height * g.filters
-    alone = len(pieces) > 1 or len(columns) > 1
-    groups = cut(g.groups, 1 if alone else max(1, capacity // (whole * width)))
-    return Plan(groups, channels, rows, columns, together, stride)
+    whole = len(pieces) == len(columns) == 1
+    groups = cut(g.groups, max(1, room // size(len(problems[0]), chosen)) if whole else 1)
+    return Plan(groups, channels, rows, columns, tile, together, stride)
 
 
-def reduced(dilation: int, stride: int) -> tuple[int, int]:
+def undilated(dilation: int, stride: int) -> tuple[int, int]:
+    """Output rows that read every `dilation`-th row: how far apart they are, and their stride.
+
+    They are a problem of their own, without dilation.
+    """
     return dilation // gcd(dilation, stride), stride // gcd(dilation, stride)
 
 
-def widened(columns: int) -> tuple[int, int]:
-    """The columns of a product, rounded up to tiles that BLAS likes, and the tile."""
+def tile_of(columns: int) -> int:
+    """Columns of a product: as many as BLAS likes, unless too many would be computed in vain."""
     for tile in limits.WIDTHS:
-        width = -(-columns // tile) * tile
-        if (width - columns) * limits.WASTE <= columns:
-            return width, tile
-    return columns, columns
+        if -columns % tile * limits.WASTE <= columns:
+            return tile
+    return columns
