@@ -33,8 +33,13 @@ def joins_rows(g: Geometry) -> bool:
 def forward(g: Geometry, x: Array, w: Array) -> Array:
     """(N, G·C, *X), (G·O, C, *K) -> (N, G·O, *Y)."""
     y = np.empty(g.output_shape, x.dtype)
-    into(g, x, w, y)
+    into(g, x, grouped(g, w), y)
     return y
+
+
+def grouped(g: Geometry, w: Array) -> Array:
+    """(G·O, C, *K) -> (G, O, C, *K)."""
+    return w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
 
 
 def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
@@ -45,9 +50,9 @@ def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
     gx = np.empty(g.input_shape, gy.dtype)
     if work(g) <= limits.TINY or not finite(w):  # the zeros around gy must not meet NaN or inf
-        im2col.input_gradient(g, w, gy, gx)
+        im2col.input_gradient(g, grouped(g, w), gy, gx)
     else:
-        phases.input_gradient(g, w, gy, gx, into)
+        phases.input_gradient(g, grouped(g, w), gy, gx, into)
     return gx
 
 

@@ -34,7 +34,7 @@ from .plan import Plan, planned
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
-    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y)."""
+    """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
     g = with_rows(g)
     plan = planned(g, x.itemsize)
     x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)

@@ -61,7 +61,7 @@ def samples(g: Geometry) -> Iterator[tuple[slice, Geometry]]:
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
-    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y)."""
+    """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
     rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
     kernels = w.reshape(g.groups, g.filters, rows)  # (G, O, C·K)
     for part, h in samples(g):
@@ -70,7 +70,7 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:
-    """(G·O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
+    """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
     rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
     kernels = w.reshape(g.groups, g.filters, rows).swapaxes(1, 2)  # (G, C·K, O)
     for part, h in samples(g):

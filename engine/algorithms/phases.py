@@ -36,9 +36,8 @@ class Phase:
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward) -> None:
-    """(G·O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
-    by_group = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
-    swapped = by_group.swapaxes(1, 2)  # (G, C, O, *K): the channels are the filters now
+    """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
+    swapped = w.swapaxes(1, 2)  # (G, C, O, *K): the channels are the filters now
     reverse = (slice(None, None, -1),) * len(g.kernel_size)
     for axes in product(*[phases(g, a) for a in range(len(g.kernel_size))]):
         target = gx[:, :, *[p.places for p in axes]]
@@ -57,8 +56,7 @@ def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward
         if 0 in h.kernel_size:
             target[...] = 0
         else:
-            kernels = swapped[..., *[p.taps for p in axes]][..., *reverse]
-            forward(h, gy, kernels.reshape(h.weight_shape), target)
+            forward(h, gy, swapped[..., *[p.taps for p in axes]][..., *reverse], target)
 
 
 def phases(g: Geometry, a: int) -> list[Phase]:
