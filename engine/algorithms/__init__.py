@@ -22,12 +22,10 @@ from .blocks import finite, work
 
 
 def joins_rows(g: Geometry) -> bool:
-    """Whether im2col is the better choice."""
+    """Whether im2col is the better choice: for little work, one tap, or short rows."""
     if work(g) <= limits.TINY or prod(g.kernel_size) == 1:
         return True
-    elements = g.groups * g.channels * prod(g.kernel_size) * prod(g.output_size)
-    short = len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW
-    return short and g.filters > 2 and elements <= limits.FEW_ELEMENTS
+    return len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
@@ -49,7 +47,7 @@ def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
     gx = np.empty(g.input_shape, gy.dtype)
-    if work(g) <= limits.TINY or not finite(w):  # the zeros around gy must not meet NaN or inf
+    if joins_rows(g) or not finite(w):  # the zeros around gy must not meet NaN or inf
         im2col.input_gradient(g, grouped(g, w), gy, gx)
     else:
         phases.input_gradient(g, grouped(g, w), gy, gx, into)
@@ -59,5 +57,5 @@ def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
 def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
     """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
     gw = np.empty(g.weight_shape, x.dtype)
-    (im2col if joins_rows(g) else correlate).weight_gradient(g, x, gy, gw)
+    (im2col if joins_rows(g) else correlate).weight_gradient(g, x, gy, grouped(g, gw))
     return gw

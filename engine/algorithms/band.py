@@ -28,8 +28,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from . import limits
-from .blocks import box, finite, with_rows
+from .blocks import box, finite, part, with_rows
 from .plan import Plan, planned
 
 
@@ -46,10 +45,17 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
             for groups, rows, columns in plan.blocks():
                 place = (*lead, rows.start, columns.start)
                 target = y[n, groups, :, *lead, rows.start : rows.stop : rows.step, columns]
-                source = read(g, plan, x[n, groups, channels], place, target.shape[-2:])
-                t = plan.together if plan.together == 1 or finite(source) else 1
-                buffer = patches(g, plan, source)
-                multiply(plan, t, kernels[groups], buffer, target, add=channels.start > 0)
+                add = channels.start > 0
+                block(g, plan, kernels[groups], x[n, groups, channels], place, target, add)
+
+
+def block(
+    g: Geometry, plan: Plan, kernels: Array, x: Array, place: Sizes, target: Array, add: bool
+) -> None:
+    """The block of the output that begins at `place`; its buffer is free for the next one."""
+    source = read(g, plan, x, place, target.shape[2:])
+    t = plan.together if plan.together == 1 or finite(source) else 1
+    multiply(plan, t, kernels, patches(g, plan, source), target, add)
 
 
 def banded(w: Array, plan: Plan) -> Array:
@@ -134,11 +140,3 @@ def write(weights: Array, slabs: Array, target: Array, add: bool) -> None:
         goal += result
     else:
         goal[...] = result
-
-
-def part(rows: int, size: int) -> int:
-    """Rows of a product, halved while that brings it down to where BLAS is fastest."""
-    m = rows
-    while m % 2 == 0 and m > 8 and m * size > limits.SMALL_PRODUCT:
-        m //= 2
-    return m if m * size <= limits.SMALL_PRODUCT else rows

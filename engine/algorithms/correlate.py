@@ -20,11 +20,11 @@ import numpy as np
 
 from ..geometry import Array, Geometry
 from . import limits
-from .blocks import box, cut, with_rows
+from .blocks import box, cut, part, with_rows
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
-    """(N, G·C, *X), (N, G·O, *Y) -> gw (G·O, C, *K)."""
+    """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K)."""
     g = with_rows(g)
     x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     gy = gy.reshape(g.batch, g.groups, g.filters, *g.output_size)
@@ -45,12 +45,12 @@ def blocks(g: Geometry, itemsize: int) -> list[tuple[slice, slice, slice]]:
     j = g.channels * prod(g.kernel_size) // g.kernel_size[-2]
     capacity = limits.BUFFER // itemsize
     reach = (g.kernel_size[-2] - 1) * g.dilation[-2] // g.stride[-2]  # rows beyond the first
-    columns = cut(g.output_size[-1], max(limits.WIDTHS[0], capacity // ((reach + 1) * (j + g.filters))))
+    columns = cut(g.output_size[-1], min(limits.PLACES, max(limits.WIDTHS[0], capacity // ((reach + 1) * (j + g.filters)))))
     width = columns[0].stop
-    rows = cut(g.output_size[-2], max(1, (capacity // width - reach * j) // (j + g.filters)))
-    alone = len(rows) > 1 or len(columns) > 1
+    fitting = (capacity // width - reach * j) // (j + g.filters)
+    rows = cut(g.output_size[-2], max(1, min(fitting, limits.PLACES // width)))
     each = (rows[0].stop * (j + g.filters) + reach * j) * width
-    groups = cut(g.groups, 1 if alone else max(1, capacity // each))
+    groups = cut(g.groups, max(1, capacity // each))
     return [(m, r, c) for m in groups for r in rows for c in columns]
 
 
@@ -68,9 +68,12 @@ def add(g: Geometry, x: Array, gy: Array, place: tuple[int, ...], total: Array) 
         starts_here = (*starts[:-2], starts[-2] + phase, starts[-1])
         source = box(x, starts_here, (*g.dilation[:-2], stride, 1), (*g.kernel_size[:-2], height, span))
         buffer = taps(source, g, columns).reshape(groups, -1, height * columns)  # (G, J, h·c)
+        m = part(buffer.shape[1], places * filters)
+        lines = buffer.reshape(groups, -1, m, height * columns)
         for i in met:
             first = i * dilation // stride * columns
-            total[i] += buffer[:, :, first : first + places] @ outputs  # (G, J, O)
+            view = lines[..., first : first + places]  # (G, J/m, m, r·c)
+            total[i] += (view @ outputs[:, None]).reshape(groups, -1, filters)  # (G, J, O)
 
 
 def taps(rows: Array, g: Geometry, width: int) -> Array:

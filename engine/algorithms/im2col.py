@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from math import prod
 
 import numpy as np
 
 from ..geometry import Array, Geometry
 from . import limits
-from .blocks import box
+from .blocks import box, cut
 
 
 def padded(g: Geometry, x: Array) -> Array:
@@ -52,52 +53,71 @@ def windows(g: Geometry, x: Array) -> Array:
     )
 
 
-def samples(g: Geometry) -> Iterator[tuple[slice, Geometry]]:
-    """As many samples at a time as have few columns in all, but at least one."""
-    each = g.groups * g.channels * prod(g.kernel_size) * prod(g.output_size)
-    count = max(1, limits.FEW_ELEMENTS // max(1, each))
-    for first in range(0, g.batch, count):
-        yield slice(first, first + count), replace(g, batch=min(count, g.batch - first))
+def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
+    """Samples and rows whose columns are few, at least one row, as convolutions of their own."""
+    row = g.groups * g.channels * prod(g.kernel_size) * prod(g.output_size[1:])
+    rows = max(1, limits.FEW_ELEMENTS // max(1, row))
+    samples = max(1, rows // g.output_size[0])
+    for part, piece in product(cut(g.batch, samples), cut(g.output_size[0], rows)):
+        yield part, piece, rows_of(replace(g, batch=part.stop - part.start), piece)
+
+
+def rows_of(g: Geometry, rows: slice) -> Geometry:
+    """The convolution that makes these rows alone: less padding, or even a crop."""
+    if rows == slice(0, g.output_size[0]):
+        return g
+    start = rows.start * g.stride[0] - g.padding[0][0]
+    last = (rows.stop - 1) * g.stride[0] - g.padding[0][0]
+    end = last + (g.kernel_size[0] - 1) * g.dilation[0] + 1
+    return replace(
+        g,
+        padding=((-start, end - g.input_size[0]), *g.padding[1:]),
+        output_size=(rows.stop - rows.start, *g.output_size[1:]),
+    )
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
-    rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
-    kernels = w.reshape(g.groups, g.filters, rows)  # (G, O, C·K)
-    for part, h in samples(g):
-        columns = windows(h, x[part]).reshape(h.batch, h.groups, rows, places)  # (n, G, C·K, Y)
-        y[part] = (kernels @ columns).reshape(h.output_shape)  # (n, G, O, Y) -> (n, G·O, *Y)
+    length = g.channels * prod(g.kernel_size)
+    kernels = w.reshape(g.groups, g.filters, length)  # (G, O, C·K)
+    for samples, rows, h in blocks(g):
+        places = prod(h.output_size)
+        columns = windows(h, x[samples]).reshape(h.batch, h.groups, length, places)
+        result = kernels @ columns  # (n, G, O, C·K) @ (n, G, C·K, Y) -> (n, G, O, Y)
+        y[samples, :, rows] = result.reshape(h.output_shape)
+
+
+def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
+    """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K), C-contiguous."""
+    length, axes = g.channels * prod(g.kernel_size), len(g.kernel_size)
+    total = gw.reshape(g.groups, g.filters, length)
+    total[...] = 0
+    for samples, rows, h in blocks(g):
+        places = h.batch * prod(h.output_size)
+        view = np.moveaxis(windows(h, x[samples]), 0, 2 + axes)  # (G, C, *K, n, *Y)
+        columns = view.reshape(g.groups, length, places)  # (G, C·K, n·Y)
+        outputs = gy[samples, :, rows].swapaxes(0, 1).reshape(g.groups, g.filters, places)
+        if h.output_shape == g.output_shape:
+            np.matmul(outputs, columns.swapaxes(1, 2), out=total)  # (G, O, C·K)
+        else:
+            total += outputs @ columns.swapaxes(1, 2)
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:
     """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
-    rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
-    kernels = w.reshape(g.groups, g.filters, rows).swapaxes(1, 2)  # (G, C·K, O)
-    for part, h in samples(g):
-        outputs = gy[part].reshape(h.batch, h.groups, h.filters, places)
-        columns = kernels @ outputs  # (n, G, C·K, Y)
-        shape = (*h.input_shape[:2], *h.kernel_size, *h.output_size)
-        gx[part] = col2im(h, columns.reshape(shape))
+    length, places = g.channels * prod(g.kernel_size), prod(g.output_size)
+    kernels = w.reshape(g.groups, g.filters, length).swapaxes(1, 2)  # (G, C·K, O)
+    for n in range(g.batch):
+        columns = kernels @ gy[n].reshape(g.groups, g.filters, places)  # (G, C·K, Y)
+        gx[n] = col2im(g, columns.reshape(-1, *g.kernel_size, *g.output_size))
 
 
 def col2im(g: Geometry, columns: Array) -> Array:
-    """Each column added back to its window: (N, G·C, *K, *Y) -> (N, G·C, *X)."""
-    total = np.zeros((*columns.shape[:2], *g.padded_size), columns.dtype)
+    """Each column added back to its window: (G·C, *K, *Y) -> (G·C, *X)."""
+    total = np.zeros((columns.shape[0], *g.padded_size), columns.dtype)
     for tap in np.ndindex(*g.kernel_size):
         steps = zip(tap, g.dilation, g.output_size, g.stride, strict=True)
         reads = [slice(k * d, k * d + y * s, s) for k, d, y, s in steps]
-        total[:, :, *reads] += columns[:, :, *tap]  # (N, G·C, *Y)
+        total[:, *reads] += columns[:, *tap]  # (G·C, *Y)
     inner = [slice(lo, lo + x) for x, (lo, _) in zip(g.input_size, g.padding, strict=True)]
-    return total[:, :, *inner]
-
-
-def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
-    """(N, G·C, *X), (N, G·O, *Y) -> gw (G·O, C, *K)."""
-    rows, axes = g.channels * prod(g.kernel_size), len(g.kernel_size)
-    gw[...] = 0
-    for part, h in samples(g):
-        places = h.batch * prod(g.output_size)
-        view = np.moveaxis(windows(h, x[part]), 0, 2 + axes)  # (G, C, *K, n, *Y)
-        columns = view.reshape(g.groups, rows, places)  # (G, C·K, n·Y)
-        outputs = gy[part].swapaxes(0, 1).reshape(g.groups, g.filters, places)  # (G, O, n·Y)
-        gw += (outputs @ columns.swapaxes(1, 2)).reshape(g.weight_shape)  # (G, O, C·K)
+    return total[:, *inner]

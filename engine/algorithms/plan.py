@@ -54,8 +54,7 @@ def planned(g: Geometry, itemsize: int) -> Plan:
     further = (room - size(1, chosen)) // (size(2, chosen) - size(1, chosen))
     pieces = cut(len(problems[0]), max(1, 1 + further), together)
     rows = [problem[piece] for problem in problems for piece in pieces if problem[piece]]
-    whole = len(pieces) == len(columns) == 1
-    groups = cut(g.groups, max(1, room // size(len(problems[0]), chosen)) if whole else 1)
+    groups = cut(g.groups, max(1, room // size(pieces[0].stop, chosen)))
     return Plan(groups, channels, rows, columns, tile, together, stride)
 
 
