@@ -126,8 +126,12 @@ def write(weights: Array, slabs: Array, target: Array, add: bool) -> None:
     groups, filters, rows, columns = target.shape
     _, count, tiles, k, tile = slabs.shape
     t = rows // count
-    direct = t == 1 and tiles * tile == columns and target.strides[-1] == target.itemsize and not add
-    result = target if direct else np.empty((groups, filters * t , count, tiles * tile), target.dtype)
+    direct = (
+        t == 1 and tiles * tile == columns and target.strides[-1] == target.itemsize and not add
+    )
+    result = (
+        target if direct else np.empty((groups, filters * t, count, tiles * tile), target.dtype)
+    )
     m = part(t * filters, k * tile)
     left = weights.reshape(groups, 1, 1, -1, m, k)
     parts = result.reshape(groups, -1, m, count, tiles, tile).transpose(0, 3, 4, 1, 2, 5)

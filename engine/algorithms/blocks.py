@@ -49,7 +49,9 @@ def box(x: Array, starts: Sequence[int], steps: Sequence[int], counts: Sequence[
         first = min(count, max(0, -(start // step)))
         end = min(count, max(first, -((start - size) // step)))
         inside.append(slice(first, end))
-        source.append(slice(start + first * step, start + end * step, step) if first < end else slice(0))
+        source.append(
+            slice(start + first * step, start + end * step, step) if first < end else slice(0)
+        )
     result = np.zeros((*x.shape[:leading], *counts), x.dtype)
     result[tuple(inside)] = x[tuple(source)]
     return result

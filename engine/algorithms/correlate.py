@@ -1,26 +1,29 @@
-"""The gradient of the weight, by products of the input's taps with the gradient of the output.
+"""The gradient of the weight, by products of what its taps meet with the gradient of the output.
 
-A buffer holds what every tap of the kernel but its row meets, in rows: (J, h·width). What row tap i
-meets lies i rows further on, as a view, so that one buffer serves all of them:
+A buffer holds what every tap of the kernel but its row meets, in lines: (J, h·columns). What the
+i-th tap of a column meets lies i rows further on, as a view, so that one buffer serves them all:
 
-    buffer: row 0 | row 1 | row 2 | row 3        gw[i] (J × O) += view i (J × places) @ gy (places × O)
-    view 0: └─────────────┘
-    view 1:         └─────────────┘
+    line of the buffer:  row 0 | row 1 | row 2 | row 3
+    i = 0                └───────────────────┘           gw[i] (J × O) += view (J × places)
+    i = 1                        └───────────────────┘                    @ gy (places × O)
 
-With a row stride s, rows r, r + s, r + 2·s … make a buffer for the row taps that meet them.
+With a stride s of rows, rows q, q + s, q + 2·s … are a buffer for the taps i that meet them.
 
-Costs 2·O·C·K·Y flops, and copies K / kr times the input. Memory: one block of `limits.BUFFER` bytes.
+Costs 2·O·C·K·Y flops, and copies K / kr times the input. Memory: `limits.BUFFER` bytes.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 
 import numpy as np
 
-from ..geometry import Array, Geometry
+from ..geometry import Array, Geometry, Sizes
 from . import limits
 from .blocks import box, cut, part, with_rows
+
+Cuts = tuple[list[slice], list[slice], list[slice], list[slice]]
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
@@ -28,60 +31,67 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     g = with_rows(g)
     x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     gy = gy.reshape(g.batch, g.groups, g.filters, *g.output_size)
-    kr, j = g.kernel_size[-2], g.channels * prod(g.kernel_size) // g.kernel_size[-2]
-    total = np.zeros((kr, g.groups, j, g.filters), x.dtype)
-    for groups, rows, columns in blocks(g, x.itemsize):
+    *leading, kr, kc = g.kernel_size
+    total = np.zeros((kr, g.groups, g.channels, *leading, kc, g.filters), x.dtype)
+    for groups, channels, rows, columns in product(*cuts(g, x.itemsize)):
         for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
             outputs = gy[n, groups, :, *lead, rows, columns]  # (G, O, r, c)
-            add(g, x[n, groups], outputs, (*lead, rows.start, columns.start), total[:, groups])
-    by_tap = total.reshape(kr, g.groups, g.channels, *g.kernel_size[:-2], g.kernel_size[-1], -1)
-    last = by_tap.ndim - 1
-    order = (1, last, 2, *range(3, last - 1), 0, last - 1)  # (G, O, C, …, kr, kc)
-    gw[...] = by_tap.transpose(order).reshape(gw.shape)
+            place = (*lead, rows.start, columns.start)
+            add(g, x[n, groups, channels], outputs, place, total[:, groups, channels])
+    by_filter = np.moveaxis(np.moveaxis(total, -1, 2), 0, -2)  # (G, O, C, …, kr, kc)
+    gw[...] = by_filter.reshape(gw.shape)
 
 
-def blocks(g: Geometry, itemsize: int) -> list[tuple[slice, slice, slice]]:
-    """Groups, rows and columns of output whose patches fit the buffer."""
-    j = g.channels * prod(g.kernel_size) // g.kernel_size[-2]
-    capacity = limits.BUFFER // itemsize
-    reach = (g.kernel_size[-2] - 1) * g.dilation[-2] // g.stride[-2]  # rows beyond the first
-    columns = cut(g.output_size[-1], min(limits.PLACES, max(limits.WIDTHS[0], capacity // ((reach + 1) * (j + g.filters)))))
-    width = columns[0].stop
-    fitting = (capacity // width - reach * j) // (j + g.filters)
-    rows = cut(g.output_size[-2], max(1, min(fitting, limits.PLACES // width)))
-    each = (rows[0].stop * (j + g.filters) + reach * j) * width
-    groups = cut(g.groups, max(1, capacity // each))
-    return [(m, r, c) for m in groups for r in rows for c in columns]
+def cuts(g: Geometry, itemsize: int) -> Cuts:
+    """Groups, channels, rows and columns of a block, whose buffer fits `limits.BUFFER`."""
+    kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
+    lines = prod(g.kernel_size) // kr  # of one channel
+    reach = (kr - 1) * g.dilation[-2] // g.stride[-2]  # rows that a buffer has beyond those of gy
+    columns = cut(g.output_size[-1], limits.PLACES)
+    room = capacity // columns[0].stop
+    least = min(reach + 1, g.output_size[-2])
+    channels = cut(g.channels, max(1, (room - least * g.filters) // ((least + reach) * lines)))
+    height = lines * channels[0].stop + g.filters
+    most = min(
+        (room - reach * lines * channels[0].stop) // height, limits.PLACES // columns[0].stop
+    )
+    rows = cut(g.output_size[-2], max(1, most))
+    size = rows[0].stop * height + reach * lines * channels[0].stop
+    return cut(g.groups, max(1, room // size)), channels, rows, columns
 
 
-def add(g: Geometry, x: Array, gy: Array, place: tuple[int, ...], total: Array) -> None:
-    """(G, C, *X), (G, O, r, c) -> added to total (kr, G, J, O)."""
+def add(g: Geometry, x: Array, gy: Array, place: Sizes, total: Array) -> None:
+    """(G, C, *X), (G, O, r, c) -> added to total (kr, G, C, …, kc, O)."""
     groups, filters, rows, columns = gy.shape
     places = rows * columns
-    outputs = np.ascontiguousarray(gy.reshape(groups, filters, places).swapaxes(1, 2))  # (G, r·c, O)
-    starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
-    kr, stride, dilation = g.kernel_size[-2], g.stride[-2], g.dilation[-2]
-    span = (columns - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
-    for phase in sorted({i * dilation % stride for i in range(kr)}):
-        met = [i for i in range(kr) if i * dilation % stride == phase]
-        height = rows + met[-1] * dilation // stride
-        starts_here = (*starts[:-2], starts[-2] + phase, starts[-1])
-        source = box(x, starts_here, (*g.dilation[:-2], stride, 1), (*g.kernel_size[:-2], height, span))
-        buffer = taps(source, g, columns).reshape(groups, -1, height * columns)  # (G, J, h·c)
-        m = part(buffer.shape[1], places * filters)
-        lines = buffer.reshape(groups, -1, m, height * columns)
+    outputs = gy.reshape(groups, filters, places).swapaxes(1, 2)  # (G, r·c, O)
+    outputs = np.ascontiguousarray(outputs)[:, None]  # (G, 1, r·c, O)
+    reads = [i * g.dilation[-2] for i in range(g.kernel_size[-2])]
+    for phase in sorted({read % g.stride[-2] for read in reads}):
+        met = [i for i, read in enumerate(reads) if read % g.stride[-2] == phase]
+        height = rows + reads[met[-1]] // g.stride[-2]
+        lines = buffer(g, x, place, phase, height, columns)  # (G, J, h·c)
+        m = part(lines.shape[1], places * filters)
+        lines = lines.reshape(groups, -1, m, height * columns)
         for i in met:
-            first = i * dilation // stride * columns
-            view = lines[..., first : first + places]  # (G, J/m, m, r·c)
-            total[i] += (view @ outputs[:, None]).reshape(groups, -1, filters)  # (G, J, O)
+            first = reads[i] // g.stride[-2] * columns
+            products = lines[..., first : first + places] @ outputs  # (G, J/m, m, O)
+            total[i] += products.reshape(total[i].shape)
 
 
-def taps(rows: Array, g: Geometry, width: int) -> Array:
-    """What each tap of a kernel's last axis meets, as a view: (…, h, span) -> (…, k, h, width)."""
+def buffer(g: Geometry, x: Array, place: Sizes, phase: int, height: int, columns: int) -> Array:
+    """What the taps but the row's meet in every s-th row: (G, C, *X) -> (G, J, h·columns)."""
+    starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
+    starts[-2] += phase
+    kc, dilation, stride = g.kernel_size[-1], g.dilation[-1], g.stride[-1]
+    span = (columns - 1) * stride + (kc - 1) * dilation + 1
+    steps, counts = (*g.dilation[:-2], g.stride[-2], 1), (*g.kernel_size[:-2], height, span)
+    rows = box(x, starts, steps, counts)  # (G, C, …, h, span)
     *leading, row, column = rows.strides
-    return np.ndarray(
-        (*rows.shape[:-2], g.kernel_size[-1], rows.shape[-2], width),
+    met = np.ndarray(
+        (*rows.shape[:-2], kc, height, columns),
         rows.dtype,
         rows,
-        strides=(*leading, g.dilation[-1] * column, row, g.stride[-1] * column),
+        strides=(*leading, dilation * column, row, stride * column),
     )
+    return np.ascontiguousarray(met).reshape(rows.shape[0], -1, height * columns)
