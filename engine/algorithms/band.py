@@ -28,7 +28,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from .blocks import box, finite, part, with_rows
+from .blocks import finite, part, read, taps, with_rows
 from .plan import Plan, planned
 
 
@@ -53,9 +53,16 @@ def block(
     g: Geometry, plan: Plan, kernels: Array, x: Array, place: Sizes, target: Array, add: bool
 ) -> None:
     """The block of the output that begins at `place`; its buffer is free for the next one."""
-    source = read(g, plan, x, place, target.shape[2:])
-    t = plan.together if plan.together == 1 or finite(source) else 1
-    multiply(plan, t, kernels, patches(g, plan, source), target, add)
+    rows, columns = target.shape[2:]
+    height = (rows - 1) * plan.stride + g.kernel_size[-2]
+    width = -(-columns // plan.tile) * plan.tile  # whole tiles: what is too much is dropped
+    source = read(g, x, place, height, width, g.dilation[-2])  # (G, C, …, h, span)
+    buffer = patches(taps(g, source, width), plan.tile)
+    t = min(plan.together, rows)
+    t = t if t == 1 or finite(source) else 1
+    slabs = slabbed(buffer, t, plan.stride, g.kernel_size[-2])
+    weights = kernels[:, : t * g.filters, : slabs.shape[-2]]
+    multiply(weights, slabs, target, add)
 
 
 def banded(w: Array, plan: Plan) -> Array:
@@ -69,78 +76,39 @@ def banded(w: Array, plan: Plan) -> Array:
     return result.reshape(groups, plan.together * filters, -1)
 
 
-def read(g: Geometry, plan: Plan, x: Array, place: Sizes, shape: Sizes) -> Array:
-    """What `shape` rows and columns of output at `place` read: (G, C, *X) -> (G, C, …, h, span)."""
-    starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
-    height = (shape[0] - 1) * plan.stride + g.kernel_size[-2]
-    width = -(-shape[1] // plan.tile) * plan.tile  # whole tiles: what is too much is dropped
-    span = (width - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
-    return box(x, starts, (*g.dilation[:-1], 1), (*g.kernel_size[:-2], height, span))
+def patches(met: Array, tile: int) -> Array:
+    """The buffer of each tile: (G, C, …, kc, h, width) -> (G, tiles, h, J, tile)."""
+    tiles = met.reshape(*met.shape[:-1], -1, tile)  # splits an axis only: a view
+    by_row = np.moveaxis(tiles, (-2, -3, 1), (1, 2, -2))  # (G, tiles, h, …, kc, C, tile)
+    return np.ascontiguousarray(by_row).reshape(*by_row.shape[:3], -1, tile)
 
 
-def patches(g: Geometry, plan: Plan, source: Array) -> Array:
-    """The buffer of each tile: (G, C, …, h, span) -> (G, tiles, h, J, tile)."""
-    groups, channels, *lead, height, span = source.shape
-    kc, dilation, stride, tile = g.kernel_size[-1], g.dilation[-1], g.stride[-1], plan.tile
-    tiles = (span - (kc - 1) * dilation - 1) // stride // tile + 1
-    group, channel, *leading, row, column = source.strides
-    met = np.ndarray(
-        (groups, tiles, height, *lead, kc, channels, tile),
-        source.dtype,
-        source,
-        strides=(
-            *(group, tile * stride * column, row, *leading),
-            *(dilation * column, channel, stride * column),
-        ),
-    )
-    return np.ascontiguousarray(met).reshape(groups, tiles, height, -1, tile)
-
-
-def multiply(plan: Plan, t: int, kernels: Array, buffer: Array, target: Array, add: bool) -> None:
-    """(G, t·O, V·J), (G, tiles, h, J, tile) -> target (G, O, r, columns), t rows at a time."""
-    filters, rows = target.shape[1:3]
-    full = rows - rows % t
-    for first, end, t in ((0, full, t), (full, rows, rows % t)):
-        if first < end:
-            slabs = slabbed(plan, buffer, rows, first, end, t)  # (G, r/t, tiles, V·J, tile)
-            weights = kernels[:, : t * filters, : slabs.shape[-2]]
-            write(weights, slabs, target[:, :, first:end], add)
-
-
-def slabbed(plan: Plan, buffer: Array, rows: int, first: int, end: int, t: int) -> Array:
-    """The patches of t output rows at a time, as a view: -> (G, r/t, tiles, V·J, tile)."""
+def slabbed(buffer: Array, t: int, stride: int, kr: int) -> Array:
+    """The patches of t rows, a view: (G, tiles, h, J, tile) -> (G, r/t, tiles, V·J, tile)."""
     groups, tiles, height, j, tile = buffer.shape
     group, each, row, line, element = buffer.strides
-    kr = height - (rows - 1) * plan.stride
+    rows = (t - 1) * stride + kr  # V
     return np.ndarray(
-        (groups, (end - first) // t, tiles, ((t - 1) * plan.stride + kr) * j, tile),
+        (groups, (height - rows) // (t * stride) + 1, tiles, rows * j, tile),
         buffer.dtype,
         buffer,
-        first * plan.stride * row,
-        (group, t * plan.stride * row, each, line, element),
+        strides=(group, t * stride * row, each, line, element),
     )
 
 
-def write(weights: Array, slabs: Array, target: Array, add: bool) -> None:
+def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:
     """(G, t·O, V·J), (G, r/t, tiles, V·J, tile) -> target (G, O, r, columns)."""
     groups, filters, rows, columns = target.shape
     _, count, tiles, k, tile = slabs.shape
-    t = rows // count
-    direct = (
-        t == 1 and tiles * tile == columns and target.strides[-1] == target.itemsize and not add
-    )
-    result = (
-        target if direct else np.empty((groups, filters * t, count, tiles * tile), target.dtype)
-    )
+    t, width = rows // count, tiles * tile
+    in_rows = target.strides[-1] == target.itemsize and width == columns  # BLAS can write there
+    direct = in_rows and t == 1 and not add
+    result = target if direct else np.empty((groups, t * filters, count, width), target.dtype)
     m = part(t * filters, k * tile)
-    left = weights.reshape(groups, 1, 1, -1, m, k)
-    parts = result.reshape(groups, -1, m, count, tiles, tile).transpose(0, 3, 4, 1, 2, 5)
-    np.matmul(left, slabs[:, :, :, None], out=parts)
-    if direct:
-        return
-    result = result[..., :columns].reshape(groups, t, filters, count, columns)
-    goal = target.reshape(groups, filters, count, t, columns).transpose(0, 3, 1, 2, 4)
-    if add:
-        goal += result
-    else:
-        goal[...] = result
+    parts = result.reshape(groups, -1, m, count, tiles, tile)  # splits axes only: a view
+    left, right = weights.reshape(groups, 1, 1, -1, m, k), slabs[:, :, :, None]
+    np.matmul(left, right, out=parts.transpose(0, 3, 4, 1, 2, 5))  # (G, r/t, tiles, t·O/m, m, tile)
+    if not direct:
+        by_row = result[..., :columns].reshape(groups, t, filters, count, columns)
+        goal = target.reshape(groups, filters, count, t, columns).transpose(0, 3, 1, 2, 4)
+        np.add(goal, by_row, out=goal) if add else np.copyto(goal, by_row)

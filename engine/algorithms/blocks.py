@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Array, Geometry
+from ..geometry import Array, Geometry, Sizes
 from . import limits
 
 
@@ -55,6 +55,27 @@ def box(x: Array, starts: Sequence[int], steps: Sequence[int], counts: Sequence[
     result = np.zeros((*x.shape[:leading], *counts), x.dtype)
     result[tuple(inside)] = x[tuple(source)]
     return result
+
+
+def read(
+    g: Geometry, x: Array, place: Sizes, height: int, columns: int, step: int, phase: int = 0
+) -> Array:
+    """What the output at `place` reads in every `step`-th row: (…, *X) -> (…, *kl, h, span)."""
+    starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
+    starts[-2] += phase
+    span = (columns - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
+    return box(x, starts, (*g.dilation[:-2], step, 1), (*g.kernel_size[:-2], height, span))
+
+
+def taps(g: Geometry, source: Array, columns: int) -> Array:
+    """What each tap of a row meets, as a view: (…, h, span) -> (…, kc, h, columns)."""
+    *leading, row, column = source.strides
+    return np.ndarray(
+        (*source.shape[:-2], g.kernel_size[-1], source.shape[-2], columns),
+        source.dtype,
+        source,
+        strides=(*leading, g.dilation[-1] * column, row, g.stride[-1] * column),
+    )
 
 
 def finite(x: Array) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from . import limits
-from .blocks import box, cut, part, with_rows
+from .blocks import cut, part, read, taps, with_rows
 
 Cuts = tuple[list[slice], list[slice], list[slice], list[slice]]
 
@@ -67,31 +67,14 @@ def add(g: Geometry, x: Array, gy: Array, place: Sizes, total: Array) -> None:
     outputs = gy.reshape(groups, filters, places).swapaxes(1, 2)  # (G, r·c, O)
     outputs = np.ascontiguousarray(outputs)[:, None]  # (G, 1, r·c, O)
     reads = [i * g.dilation[-2] for i in range(g.kernel_size[-2])]
-    for phase in sorted({read % g.stride[-2] for read in reads}):
-        met = [i for i, read in enumerate(reads) if read % g.stride[-2] == phase]
+    for phase in sorted({row % g.stride[-2] for row in reads}):
+        met = [i for i, row in enumerate(reads) if row % g.stride[-2] == phase]
         height = rows + reads[met[-1]] // g.stride[-2]
-        lines = buffer(g, x, place, phase, height, columns)  # (G, J, h·c)
-        m = part(lines.shape[1], places * filters)
-        lines = lines.reshape(groups, -1, m, height * columns)
+        source = read(g, x, place, height, columns, g.stride[-2], phase)
+        m = part(total[0, 0, ..., 0].size, places * filters)
+        buffer = taps(g, source, columns).reshape(groups, -1, m, height * columns)  # J = J/m · m
+        buffer = np.ascontiguousarray(buffer)
         for i in met:
             first = reads[i] // g.stride[-2] * columns
-            products = lines[..., first : first + places] @ outputs  # (G, J/m, m, O)
+            products = buffer[..., first : first + places] @ outputs  # (G, J/m, m, O)
             total[i] += products.reshape(total[i].shape)
-
-
-def buffer(g: Geometry, x: Array, place: Sizes, phase: int, height: int, columns: int) -> Array:
-    """What the taps but the row's meet in every s-th row: (G, C, *X) -> (G, J, h·columns)."""
-    starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
-    starts[-2] += phase
-    kc, dilation, stride = g.kernel_size[-1], g.dilation[-1], g.stride[-1]
-    span = (columns - 1) * stride + (kc - 1) * dilation + 1
-    steps, counts = (*g.dilation[:-2], g.stride[-2], 1), (*g.kernel_size[:-2], height, span)
-    rows = box(x, starts, steps, counts)  # (G, C, …, h, span)
-    *leading, row, column = rows.strides
-    met = np.ndarray(
-        (*rows.shape[:-2], kc, height, columns),
-        rows.dtype,
-        rows,
-        strides=(*leading, dilation * column, row, stride * column),
-    )
-    return np.ascontiguousarray(met).reshape(rows.shape[0], -1, height * columns)

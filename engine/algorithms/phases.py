@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from math import gcd
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..geometry import Array, Geometry
 
@@ -38,7 +38,7 @@ class Phase:
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward) -> None:
     """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
     swapped = w.swapaxes(1, 2)  # (G, C, O, *K): the channels are the filters now
-    reverse = (slice(None, None, -1),) * len(g.kernel_size)
+    reverse: tuple[Any, ...] = (..., *[slice(None, None, -1)] * len(g.kernel_size))
     for axes in product(*[phases(g, a) for a in range(len(g.kernel_size))]):
         target = gx[:, :, *[p.places for p in axes]]
         h = Geometry(
@@ -56,7 +56,8 @@ def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward
         if 0 in h.kernel_size:
             target[...] = 0
         else:
-            forward(h, gy, swapped[..., *[p.taps for p in axes]][..., *reverse], target)
+            taps: tuple[Any, ...] = (..., *[p.taps for p in axes])
+            forward(h, gy, swapped[taps][reverse], target)
 
 
 def phases(g: Geometry, a: int) -> list[Phase]:

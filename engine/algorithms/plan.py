@@ -52,10 +52,17 @@ def planned(g: Geometry, itemsize: int) -> Plan:
     channels = cut(g.channels, max(1, (room - least * g.filters) // read(least)))
     chosen = channels[0].stop
     further = (room - size(1, chosen)) // (size(2, chosen) - size(1, chosen))
-    pieces = cut(len(problems[0]), max(1, 1 + further), together)
-    rows = [problem[piece] for problem in problems for piece in pieces if problem[piece]]
-    groups = cut(g.groups, max(1, room // size(pieces[0].stop, chosen)))
+    most = min(len(problems[0]), max(1, 1 + further))
+    rows = [piece for problem in problems for piece in row_blocks(problem, most, together)]
+    groups = cut(g.groups, max(1, room // size(len(rows[0]), chosen)))
     return Plan(groups, channels, rows, columns, tile, together, stride)
+
+
+def row_blocks(rows: range, most: int, together: int) -> list[range]:
+    """Blocks of a multiple of t rows, and one of what is left."""
+    whole = len(rows) // together * together
+    pieces = [*cut(whole, most, together), slice(whole, len(rows))]
+    return [rows[piece] for piece in pieces if rows[piece]]
 
 
 def undilated(dilation: int, stride: int) -> tuple[int, int]:
