@@ -1,171 +1,297 @@
-"""What a convolution owes to itself: relations between its results, which need no oracle.
+"""Metamorphic relations: equations between results of one engine, which need no oracle.
 
-`pytest -m metamorphic` runs these alone, also where torch is not installed. Each explores a
-fraction of what other properties do: there are many of them.
+Each test is one relation. Its decorator says for which operations the relation holds, and what a
+case must have so that it can show something; its docstring is the equation, as a failure prints
+it; its body yields the two sides. `conv` stands for any convolution of the decorator, `convᵀ`
+for a transposed one, ⟨a, b⟩ for the sum of all products a · b.
+
+`pytest -m metamorphic` runs these alone, and also where torch is not installed.
 """
 
+from typing import Any
+
+import numpy as np
 import pytest
 
-from .cases.case import Case
-from .comparison.mismatch import Verdict
-from .metamorphic import relations
-from .session.for_all import for_all
-from .session.session import Session
+from .comparison.ball import exactly, joined
+from .comparison.outcome import widen
+from .metamorphic.evaluation import Evaluation
+from .metamorphic.preconditions import (
+    as_many_filters_as_channels,
+    dilated,
+    explicit,
+    finite,
+    fitting,
+    one_tap,
+    output_padding_below_stride,
+    padded,
+    strided,
+    two_channels,
+    two_filters,
+    two_groups,
+    two_samples,
+    two_taps,
+    with_bias,
+    without_bias,
+    without_output_padding,
+    zeros_around,
+)
+from .metamorphic.rearranging import (
+    apart,
+    backwards,
+    cropped,
+    delta,
+    every,
+    flipped,
+    mixed,
+    shuffled,
+    spread,
+    widened,
+    without_first,
+)
+from .metamorphic.relation import (
+    CONV,
+    CONV_TRANSPOSE,
+    CONVOLUTIONS,
+    FLOATING,
+    FOLD,
+    UNFOLD,
+    Sides,
+    adjoint,
+    lifted,
+)
+from .session.for_all import relation
 
 pytestmark = pytest.mark.metamorphic
 
 
-@for_all(relations.linear_in_input.cases, lightly=True)
-def test_a_convolution_is_linear_in_its_input(case: Case, session: Session) -> Verdict | None:
-    return relations.linear_in_input.holds(case, session)
+# ---- Linear ----
 
 
-@for_all(relations.linear_in_weight.cases, lightly=True)
-def test_a_convolution_is_linear_in_its_weight(case: Case, session: Session) -> Verdict | None:
-    return relations.linear_in_weight.holds(case, session)
+@relation(CONVOLUTIONS, finite)
+def test_a_convolution_is_linear_in_its_input(e: Evaluation) -> Sides:
+    """conv(u - v, w) + b = (conv(u, w) + b) - conv(v, w)"""
+    u, v = apart(e.x)
+    yield e.call(), e.call(input=u) - e.call(input=v, bias=None)
 
 
-@for_all(relations.additive_in_bias.cases, lightly=True)
-def test_a_bias_is_added_to_every_place_of_its_channel(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.additive_in_bias.holds(case, session)
+@relation(CONVOLUTIONS, finite)
+def test_a_convolution_is_linear_in_its_weight(e: Evaluation) -> Sides:
+    """conv(x, u - v) + b = (conv(x, u) + b) - conv(x, v)"""
+    u, v = apart(e.w)
+    yield e.call(), e.call(weight=u) - e.call(weight=v, bias=None)
 
 
-@for_all(relations.conv_of_shifted.cases, lightly=True)
-def test_a_shifted_input_shifts_the_output(case: Case, session: Session) -> Verdict | None:
-    return relations.conv_of_shifted.holds(case, session)
+@relation(CONVOLUTIONS, with_bias)
+def test_a_bias_is_added_to_every_place_of_its_channel(e: Evaluation) -> Sides:
+    """conv(x, w, b) = conv(x, w) + b"""
+    yield e.call(), e.call(bias=None) + e.per_channel(e.b)
 
 
-@for_all(relations.transposed_of_shifted.cases, lightly=True)
-def test_a_shifted_input_shifts_the_output_of_a_transposed_convolution(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.transposed_of_shifted.holds(case, session)
+# ---- Shifts ----
 
 
-@for_all(relations.batch_split.cases, lightly=True)
-def test_samples_do_not_depend_on_their_batch(case: Case, session: Session) -> Verdict | None:
-    return relations.batch_split.holds(case, session)
+@relation(CONV, finite, zeros_around)
+def test_a_shifted_input_shifts_the_output(e: Evaluation) -> Sides:
+    """conv(x shifted by the stride) = conv(x) shifted by one"""
+    shifted = e.call(input=widened(e.x, e.stride))
+    yield e.call(), without_first(shifted, (1,) * e.axes)
 
 
-@for_all(relations.batch_permuted.cases, lightly=True)
-def test_the_order_of_samples_is_kept(case: Case, session: Session) -> Verdict | None:
-    return relations.batch_permuted.holds(case, session)
+@relation(CONV_TRANSPOSE, finite)
+def test_a_shifted_input_shifts_the_output_of_a_transposed_convolution(e: Evaluation) -> Sides:
+    """convᵀ(x shifted by one) = convᵀ(x) shifted by the stride"""
+    shifted = e.call(input=widened(e.x, (1,) * e.axes))
+    yield e.call(), without_first(shifted, e.stride)
 
 
-@for_all(relations.group_split.cases, lightly=True)
-def test_groups_are_separate_convolutions(case: Case, session: Session) -> Verdict | None:
-    return relations.group_split.holds(case, session)
+# ---- Samples, groups, filters, channels ----
 
 
-@for_all(relations.filters_permuted.cases, lightly=True)
-def test_filters_make_the_channels_of_the_output_in_their_order(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.filters_permuted.holds(case, session)
+@relation(CONVOLUTIONS, two_samples)
+def test_samples_do_not_depend_on_their_batch(e: Evaluation) -> Sides:
+    """conv(batch) = conv of its parts, the empty one too, and of its samples unbatched"""
+    y, parts = e.call(), (slice(0), slice(1), slice(1, None))
+    yield y, joined([e.call(input=e.x[part]) for part in parts], 0)
+    yield y[-1], e.call(input=e.x[-1])
 
 
-@for_all(relations.channels_permuted.cases, lightly=True)
-def test_channels_may_be_summed_in_another_order(case: Case, session: Session) -> Verdict | None:
-    return relations.channels_permuted.holds(case, session)
+@relation(CONVOLUTIONS, two_samples)
+def test_the_order_of_samples_is_kept(e: Evaluation) -> Sides:
+    """conv(samples in reverse) = conv(samples) in reverse"""
+    yield e.call()[::-1], e.call(input=e.x[::-1])
 
 
-@for_all(relations.stride_subsamples.cases, lightly=True)
-def test_a_stride_skips_places_of_stride_one(case: Case, session: Session) -> Verdict | None:
-    return relations.stride_subsamples.holds(case, session)
+@relation(CONVOLUTIONS, two_groups)
+def test_groups_are_separate_convolutions(e: Evaluation) -> Sides:
+    """conv in groups = one conv for each group, joined"""
+    yield e.call(), joined([e.call(groups=1, **group) for group in e.by_group()], e.channel)
 
 
-@for_all(relations.stride_stuffs_zeros.cases, lightly=True)
-def test_a_transposed_convolution_with_a_stride_puts_zeros_between_elements(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.stride_stuffs_zeros.holds(case, session)
+@relation(CONVOLUTIONS, two_filters)
+def test_filters_make_the_channels_of_the_output_in_their_order(e: Evaluation) -> Sides:
+    """conv with filters in reverse = conv with its channels in reverse"""
+    y = e.call().rearranged(shuffled, e.channel, e.groups)
+    yield y, e.call(**e.filters_backwards())
 
 
-@for_all(relations.dilation_spreads_the_kernel.cases, lightly=True)
-def test_dilation_puts_zeros_between_taps(case: Case, session: Session) -> Verdict | None:
-    return relations.dilation_spreads_the_kernel.holds(case, session)
+@relation(CONVOLUTIONS, two_channels)
+def test_channels_may_be_summed_in_another_order(e: Evaluation) -> Sides:
+    """conv(channels and kernels in reverse) = conv(channels)"""
+    yield e.call(), e.call(**e.channels_backwards())
 
 
-@for_all(relations.padding_pads_the_input.cases, lightly=True)
-def test_padding_is_a_border_of_the_input(case: Case, session: Session) -> Verdict | None:
-    return relations.padding_pads_the_input.holds(case, session)
+# ---- Stride, dilation, padding ----
 
 
-@for_all(relations.padding_crops_the_output.cases, lightly=True)
-def test_padding_crops_the_output_of_a_transposed_convolution(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.padding_crops_the_output.holds(case, session)
+@relation(CONV, strided)
+def test_a_stride_skips_places_of_stride_one(e: Evaluation) -> Sides:
+    """conv with a stride = every stride-th place of conv with stride 1"""
+    yield e.call(), every(e.call(stride=1), e.stride)
 
 
-@for_all(relations.conv_of_split_kernel.cases, lightly=True)
-def test_taps_may_be_applied_apart(case: Case, session: Session) -> Verdict | None:
-    return relations.conv_of_split_kernel.holds(case, session)
+@relation(CONV_TRANSPOSE, finite, strided)
+def test_a_transposed_convolution_with_a_stride_puts_zeros_between_elements(e: Evaluation) -> Sides:
+    """convᵀ(x) with a stride = convᵀ(x with zeros between) with stride 1"""
+    x = spread(e.x, e.stride, e.output_padding)
+    yield e.call(), e.call(input=x, stride=1, output_padding=0)
 
 
-@for_all(relations.transposed_of_split_kernel.cases, lightly=True)
-def test_taps_of_a_transposed_convolution_may_be_applied_apart(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.transposed_of_split_kernel.holds(case, session)
+@relation(CONVOLUTIONS, finite, dilated, output_padding_below_stride)
+def test_dilation_puts_zeros_between_taps(e: Evaluation) -> Sides:
+    """conv(x, w) with dilation = conv(x, w with zeros between) without"""
+    yield e.call(), e.call(weight=spread(e.w, e.dilation), dilation=1, terms=e.terms)
 
 
-@for_all(relations.one_more_axis.cases, lightly=True)
-def test_an_axis_of_size_one_changes_nothing(case: Case, session: Session) -> Verdict | None:
-    return relations.one_more_axis.holds(case, session)
+@relation(CONV, padded)
+def test_padding_is_a_border_of_the_input(e: Evaluation) -> Sides:
+    """conv(x) with padding = conv(x with a border) without"""
+    yield e.call(), e.call(input=e.bordered, **e.unpadded)
 
 
-@for_all(relations.conv_of_flipped.cases, lightly=True)
-def test_a_flipped_input_and_kernel_flip_the_output(case: Case, session: Session) -> Verdict | None:
-    return relations.conv_of_flipped.holds(case, session)
+@relation(CONV_TRANSPOSE, padded)
+def test_padding_crops_the_output_of_a_transposed_convolution(e: Evaluation) -> Sides:
+    """convᵀ(x) with padding = convᵀ(x), cropped"""
+    yield e.call(), cropped(e.call(padding=0), e.padding)
 
 
-@for_all(relations.transposed_of_flipped.cases, lightly=True)
+# ---- Taps and axes ----
+
+
+@relation(CONV, finite, two_taps)
+def test_taps_may_be_applied_apart(e: Evaluation) -> Sides:
+    """conv(x, w) = conv(x, first taps of w) + conv(x further on, last taps of w)"""
+    x, taps, half = e.bordered, e.kernel[-1], e.kernel[-1] // 2
+    end, start = x.shape[-1] - e.dilation[-1] * (taps - half), e.dilation[-1] * half
+    first = e.call(input=x[..., :end], weight=e.w[..., :half], **e.unpadded)
+    last = e.call(input=x[..., start:], weight=e.w[..., half:], bias=None, **e.unpadded)
+    yield e.call(), first + last
+
+
+@relation(CONV_TRANSPOSE, finite, two_taps)
+def test_taps_of_a_transposed_convolution_may_be_applied_apart(e: Evaluation) -> Sides:
+    """convᵀ(x, w) = convᵀ(x, first taps of w) + convᵀ(x, last taps of w) further on"""
+    *padding, cut = e.padding
+    *output_padding, more = e.output_padding
+    whole: Any = {"padding": (*padding, 0), "output_padding": (*output_padding, 0), "bias": None}
+    half = e.kernel[-1] // 2
+    start, end = e.dilation[-1] * half, e.dilation[-1] * (e.kernel[-1] - half)
+    first = e.call(weight=e.w[..., :half], **whole).rearranged(widened, (0,), (end + more,))
+    last = e.call(weight=e.w[..., half:], **whole).rearranged(widened, (start,), (more,))
+    yield e.call(bias=None), cropped(first + last, (cut,))
+
+
+@relation(CONVOLUTIONS, partner=lifted)
+def test_an_axis_of_size_one_changes_nothing(e: Evaluation) -> Sides:
+    """conv = conv in one more dimension, of size 1"""
+    stride = 1 if isinstance(e.padding, str) else 2  # 'same' has no other
+    first: Any = {"stride": stride, "dilation": 3, "padding": 0, "output_padding": 0}
+    steps = {k: v for k, v in e.arguments.items() if k in first and not isinstance(v, str)}
+    more: Any = {k: (first[k], *v) for k, v in steps.items()}
+    x, w = (np.expand_dims(array, e.channel) for array in (e.x, e.w))
+    yield e.call(), e.call(lifted(e.op), input=x, weight=w, **more).rearranged(np.squeeze, e.channel)
+
+
+@relation(CONV, fitting)
+def test_a_flipped_input_and_kernel_flip_the_output(e: Evaluation) -> Sides:
+    """conv(x and w flipped) = conv(x, w) flipped"""
+    x, w = flipped(e.bordered, e.axes), flipped(e.w, e.axes)
+    yield e.call().rearranged(flipped, e.axes), e.call(input=x, weight=w, **e.unpadded)
+
+
+@relation(CONV_TRANSPOSE, without_output_padding)
 def test_a_flipped_input_and_kernel_flip_the_output_of_a_transposed_convolution(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.transposed_of_flipped.holds(case, session)
+    e: Evaluation,
+) -> Sides:
+    """convᵀ(x and w flipped) = convᵀ(x, w) flipped"""
+    x, w = flipped(e.x, e.axes), flipped(e.w, e.axes)
+    yield e.call().rearranged(flipped, e.axes), e.call(input=x, weight=w)
 
 
-@for_all(relations.transposed_is_adjoint.cases, lightly=True)
-def test_a_transposed_convolution_is_the_adjoint(case: Case, session: Session) -> Verdict | None:
-    return relations.transposed_is_adjoint.holds(case, session)
+# ---- Adjoints and gradients ----
 
 
-@for_all(relations.gradients_are_adjoints.cases, lightly=True)
-def test_gradients_are_adjoints_of_the_convolution(case: Case, session: Session) -> Verdict | None:
-    return relations.gradients_are_adjoints.holds(case, session)
+@relation(CONV, finite, explicit, zeros_around, without_bias, partner=adjoint)
+def test_a_transposed_convolution_is_the_adjoint(e: Evaluation) -> Sides:
+    """⟨conv(x), y⟩ = ⟨x, convᵀ(y)⟩"""
+    back = e.call(adjoint(e.op), input=e.gy, output_padding=e.unreached)
+    yield e.call().dot(e.gy), back.dot(e.x)
 
 
-@for_all(relations.gradients_are_differences.cases, lightly=True)
-def test_gradients_are_central_differences(case: Case, session: Session) -> Verdict | None:
-    return relations.gradients_are_differences.holds(case, session)
+@relation(CONVOLUTIONS, finite, dtypes=FLOATING)
+def test_gradients_are_adjoints_of_the_convolution(e: Evaluation) -> Sides:
+    """⟨grad, direction⟩ = ⟨grad of the output, conv of the direction⟩"""
+    directions = {name: backwards(e.operands[name]) for name in e.operands}
+    yield from (
+        (grad.rearranged(np.conj).dot(directions[name]), change.dot(e.gy.conj()))
+        for name, grad in e.gradients().items()
+        for change in [e.change(name, directions[name])]
+    )
 
 
-@for_all(relations.one_tap_is_matmul.cases, lightly=True)
-def test_a_kernel_of_one_tap_multiplies_matrices(case: Case, session: Session) -> Verdict | None:
-    return relations.one_tap_is_matmul.holds(case, session)
+@relation(CONVOLUTIONS, finite, dtypes=("float64",))
+def test_gradients_are_central_differences(e: Evaluation) -> Sides:
+    """⟨grad, 2δ⟩ = f(m + δ) - f(m - δ), with f = ⟨conv, grad of the output⟩"""
+    # m + δ is the operand, m - δ the operand backwards: both exact, where m and δ may not be.
+    yield from (
+        (grad.dot(high) - grad.dot(low), e.call().dot(e.gy) - e.call(**{name: low}).dot(e.gy))
+        for name, grad in e.gradients().items()
+        for high, low in [(e.operands[name], backwards(e.operands[name]))]
+    )
 
 
-@for_all(relations.conv_with_delta.cases, lightly=True)
-def test_a_delta_kernel_gives_the_input(case: Case, session: Session) -> Verdict | None:
-    return relations.conv_with_delta.holds(case, session)
+# ---- Known results ----
 
 
-@for_all(relations.transposed_with_delta.cases, lightly=True)
-def test_a_delta_kernel_gives_the_input_of_a_transposed_convolution(
-    case: Case, session: Session
-) -> Verdict | None:
-    return relations.transposed_with_delta.holds(case, session)
+@relation(CONV, one_tap)
+def test_a_kernel_of_one_tap_multiplies_matrices(e: Evaluation) -> Sides:
+    """conv(x, w of size 1) = w @ x"""
+    y = mixed(widen(every(e.bordered, e.stride)), widen(e.w), e.groups, e.axes)
+    yield e.call(), exactly(y) + e.per_channel(e.b)
 
 
-@for_all(relations.fold_of_unfold.cases, lightly=True)
-def test_fold_of_unfold_counts_visits(case: Case, session: Session) -> Verdict | None:
-    return relations.fold_of_unfold.holds(case, session)
+@relation(CONV, finite, as_many_filters_as_channels)
+def test_a_delta_kernel_gives_the_input(e: Evaluation) -> Sides:
+    """conv(x, delta) = x, shifted"""
+    shifted = without_first(e.bordered, e.last_tap)
+    yield e.call(weight=delta(e.w, e.groups)), exactly(every(shifted, e.stride))
 
 
-@for_all(relations.fold_is_adjoint.cases, lightly=True)
-def test_fold_is_the_adjoint_of_unfold(case: Case, session: Session) -> Verdict | None:
-    return relations.fold_is_adjoint.holds(case, session)
+@relation(CONV_TRANSPOSE, finite, as_many_filters_as_channels)
+def test_a_delta_kernel_gives_the_input_of_a_transposed_convolution(e: Evaluation) -> Sides:
+    """convᵀ(x, delta) = x with zeros between, shifted"""
+    shifted = widened(spread(e.x, e.stride, e.output_padding), e.last_tap)
+    yield e.call(weight=delta(e.w, e.groups)), exactly(cropped(shifted, e.padding))
+
+
+@relation(UNFOLD, finite, partner=adjoint)
+def test_fold_of_unfold_counts_visits(e: Evaluation) -> Sides:
+    """fold(unfold(x)) = how often each element is visited · x"""
+    columns = e.call().midpoint.astype(e.case.dtype)
+    yield e.call("fold", input=columns, output_size=e.size), exactly(e.visits() * widen(e.x))
+
+
+@relation(FOLD, finite, partner=adjoint)
+def test_fold_is_the_adjoint_of_unfold(e: Evaluation) -> Sides:
+    """⟨fold(z), x⟩ = ⟨z, unfold(x)⟩"""
+    yield e.call().dot(e.gy), e.call("unfold", input=e.gy).dot(e.x)

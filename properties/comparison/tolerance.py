@@ -1,4 +1,7 @@
-"""How far a result may be from the reference: not at all, or by a derived bound.
+"""How far a result may be from the true one: not at all, or by a derived bound.
+
+This module and `cases.data`, which keeps the ranges of the data, are the only places with numbers
+that bound an error.
 
 Integer data in range make every partial sum exact, so any order of summation gives the same value.
 For real data the error of any order is at most (Jeannerod and Rump, SIAM J. Matrix Anal. 34, 2013)
@@ -7,16 +10,23 @@ For real data the error of any order is at most (Jeannerod and Rump, SIAM J. Mat
 
 with u the unit roundoff and η the least subnormal of the accumulator, S = conv(|x|, |w|) + |b|;
 for complex, in moduli, with 4·(K + 4) in place of n.
+
+Between an engine and its reference, `bound` and `excess` say how far apart the two may be.
+Between results of one engine, `radius` and `radius_if_exact` say how far each may be from the
+true value: the radius of a `Ball`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from ..cases.case import Case
-from ..cases.data import BITS, SIGNIFICAND, widest
+from ..cases.data import BITS, SIGNIFICAND, widest, widest_range
+from ..cases.operation import OPS
+from .outcome import widen
 
 # dtype of the sums -> the real dtype whose rounding counts
 _PART = {"complex64": "float32", "complex128": "float64"}
@@ -44,14 +54,76 @@ def is_exact(case: Case, k: int, accumulator: str) -> bool:
     return widest(case) >= 1 and SIGNIFICAND[accumulator] >= BITS[dtype]
 
 
+def is_in_exact_range(case: Case, k: int, arrays: Iterable[Any]) -> bool:
+    """Whether integers in `arrays` are so small that every sum of `k` terms of them is exact.
+
+    The data rule keeps the operands of a case in that range; this is for arrays derived from
+    them. A sum of products and a bias is exact as `cases.data.widest_range` derives; a sum of `k`
+    elements of magnitude M, as in fold, while k·M is below 2**p, p being the significand bits of
+    the accumulator, and does not overflow. Sums of an integer dtype are exact modulo 2**bits.
+    """
+    dtype, terms = case.dtype, max(1, k)
+    if k == 0 or np.dtype(dtype).kind in "iu":
+        return True
+    if "weight" in OPS[case.op].operands:
+        most = widest_range(terms, dtype)
+    else:
+        most = int(min(largest(dtype), 2.0 ** BITS[dtype] - 1)) // terms
+    wide = [widen(array) for array in arrays]
+    return all(np.abs(part).max(initial=0) <= most for a in wide for part in (a.real, a.imag))
+
+
+def roundings(k: int, dtype: str) -> int:
+    """n: so many times u·S bounds the error of a sum of `k` products."""
+    return 4 * (k + 4) if dtype.startswith("complex") else k + 1
+
+
 def bound(k: int, dtype: str, accumulator: str, y: Any, scale: Any) -> Any:
     """The allowed |result - y| per element: `y` the reference, `scale` S, `k` the terms."""
     u, u_ref = unit_roundoff(accumulator), unit_roundoff("float64")
-    n = 4 * (k + 4) if dtype.startswith("complex") else k + 1
-    allowed = n * (u + u_ref) * scale
+    allowed = roundings(k, dtype) * (u + u_ref) * scale
     if dtype != accumulator:
         allowed = allowed + unit_roundoff(dtype) * np.abs(y)
     return allowed + (k * least_subnormal(accumulator) + least_subnormal(dtype)) / 2
+
+
+def radius(k: int, dtype: str, accumulator: str, y: Any, scale: Any) -> Any:
+    """How far each element of an engine's own result `y` may be from the true value.
+
+    It is `bound` with the result in place of the reference: rounding to nearest moves a number
+    by at most u_out times what it becomes, as well as u_out times what it was. The share of u_ref
+    covers what a relation computes in float64 itself: S, and sums and differences of results.
+
+    The radius is infinite where S, with its error, reaches the largest finite number of the
+    accumulator or the result, because the result may be inf or nan there. Where S itself is not
+    finite, an operand is inf or nan and the radius is 0: the result must be inf or nan too, or
+    not be touched by that operand.
+    """
+    with np.errstate(all="ignore"):
+        allowed = bound(k, dtype, accumulator, np.where(np.isfinite(y), y, 0), scale)
+        ceiling = min(largest(dtype), largest(accumulator))
+        allowed = np.where(scale + allowed >= ceiling, np.inf, allowed)
+        return np.where(np.isfinite(scale), allowed, 0.0)
+
+
+def radius_if_exact(k: int, dtype: str, accumulator: str, y: Any) -> Any:
+    """How far an engine's own result `y` may be from the true value if its sums are exact.
+
+    Only the rounding from the accumulator to `dtype` is left. Integers up to 2**p = 1/u_out are
+    not rounded, p being the significand bits of `dtype`; nor is a result that sums nothing.
+    """
+    magnitude = np.abs(y)
+    if k == 0 or dtype == accumulator or np.dtype(dtype).kind in "iu":
+        return np.zeros(magnitude.shape)
+    u = unit_roundoff(dtype)
+    is_rounded = np.isfinite(magnitude) & (magnitude >= 1 / u)
+    return np.where(is_rounded, u * np.where(is_rounded, magnitude, 0), 0.0)
+
+
+def dot_error(a: Any, b: Any) -> float:
+    """The bound on the error of Σ a·b, summed in float64 or complex128 in any order."""
+    n = roundings(a.size, a.dtype.name)
+    return float(n * unit_roundoff("float64") * (np.abs(a) * np.abs(b)).sum())
 
 
 def excess(got: Any, y: Any, allowed: Any, scale: Any, dtype: str, accumulator: str) -> Any:

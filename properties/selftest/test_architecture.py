@@ -184,8 +184,11 @@ PROPERTIES = {"for_all", "for_each", "within_budget"}
 
 
 def shows_something(test: ast.FunctionDef) -> bool:
-    """It asserts, expects an exception, or returns a verdict for @for_all to count."""
-    judged = any(called(mark) in PROPERTIES for mark in test.decorator_list)
+    """It asserts, expects an exception, returns a verdict to @for_all, or yields to @relation."""
+    marks = {called(mark) for mark in test.decorator_list}
+    if "relation" in marks:  # which compares the two sides of every pair
+        return any(isinstance(n, (ast.Yield, ast.YieldFrom)) and n.value for n in ast.walk(test))
+    judged = bool(marks & PROPERTIES)
     returns = [n for n in ast.walk(test) if isinstance(n, ast.Return) and n.value is not None]
     asserts = [n for n in ast.walk(test) if isinstance(n, ast.Assert) or is_a_check(n)]
     return bool(returns if judged else asserts)
@@ -228,10 +231,15 @@ def test_no_two_tests_of_a_file_share_a_name() -> None:
         ("def test():\n with pytest.raises(E): f()", True),
         ("@for_all(cases)\ndef test(case): return judge(case)", True),
         ("def test(): np.testing.assert_equal(x, y)", True),
+        ("@relation(CONV)\ndef test(e): yield left, right", True),
+        ("@relation(CONV)\ndef test(e): yield from sides", True),
         ("def test(): x == y", False),
         ("def test(): return x == y", False),
         ("@for_all(cases)\ndef test(case): judge(case)", False),
         ("@for_all(cases)\ndef test(case): return", False),
+        ("def test(e): yield left, right", False),
+        ("@relation(CONV)\ndef test(e): return left, right", False),
+        ("@relation(CONV)\ndef test(e): yield", False),
     ],
 )
 def test_a_test_that_shows_nothing_is_told_apart(source: str, shown: bool) -> None:

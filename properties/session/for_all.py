@@ -1,4 +1,7 @@
-"""@for_all(cases): one property serves Hypothesis' shards, the corpus and --case alike."""
+"""@for_all(cases): one property serves Hypothesis' shards, the corpus and --case alike.
+
+@relation(families, …) does the same with a metamorphic relation.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import pytest
 from hypothesis import given, seed, settings, target
 from hypothesis import strategies as st
 
-from ..cases.case import Case
+from ..cases.case import DTYPES, Case
 from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
+from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
@@ -63,6 +68,31 @@ def for_all(
 
         parts, corpus = (1, False) if lightly else (shards, lines)
         return _as_test(Property(predicate, explore, parts, own_only, lines, corpus))
+
+    return decorate
+
+
+def relation(
+    families: tuple[str, ...],
+    *preconditions: Precondition,
+    dtypes: tuple[str, ...] = DTYPES,
+    partner: Partner = itself,
+) -> Callable[[Equation], Any]:
+    """Make a test of a metamorphic relation from the function that yields its sides.
+
+    The arguments are those of `Relation`. The test explores its cases lightly, as one of many.
+    """
+
+    def decorate(equation: Equation) -> Any:
+        made = Relation(equation, families, preconditions, dtypes, partner)
+
+        @wraps(equation)
+        def predicate(case: Case, session: Session) -> Verdict | None:
+            return made.verdict(case, session.engine, session.definition)
+
+        test = for_all(made.cases, lightly=True)(predicate)
+        test.relation = made
+        return test
 
     return decorate
 
@@ -153,6 +183,9 @@ def _search(
     part: float,
 ) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone."""
+    drawn = strategy(ops=session.options.ops, dtypes=session.options.dtypes)
+    if drawn.is_empty:
+        pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
 
     def holds(case: Case) -> None:
         verdict = session.check(predicate, case)
@@ -161,7 +194,7 @@ def _search(
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
     digest = zlib.crc32(f"{session.options.seed}:{predicate.__name__}:{shard}".encode())
-    search = given(strategy(ops=session.options.ops, dtypes=session.options.dtypes))(holds)
+    search = given(drawn)(holds)
     examples = max(1, round(settings().max_examples * part))
     try:
         settings(max_examples=examples)(seed(digest)(search))()

@@ -1,8 +1,8 @@
-"""The gate before which mutants stand: cases whose outcome is known, and our engine's own tests.
+"""The gate that every mutant has to fail: cases whose outcome is known, and our engine's tests.
 
 Everything that does not depend on the mutant is computed once: the arrays, what torch makes of
-them, and which lines of the engine each check runs. A mutant meets those checks alone that run
-one of its lines, the check that killed the mutant before it first.
+them, and which lines of the engine each check runs. A mutant is run through those checks alone
+that run one of its lines, the check that killed the mutant before it first.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 import oracle
 import properties
@@ -42,9 +41,7 @@ from properties.comparison.mismatch import EngineHang, Mismatch
 from properties.comparison.watchdog import Overdue, Timer
 from properties.generation import sampling
 
-from .mutants import Copies, Mutant, installed
-
-Modules = dict[str, ModuleType]
+from .mutants import TOP, Copies, Modules, Mutant, installed
 
 LARGEST = 3e7  # multiply-adds of a case: what is larger only costs time
 SEED, VALID, INVALID = 0, 60, 60  # cases of each op
@@ -53,32 +50,46 @@ DEADLINE = 60  # seconds of real time for one mutant, after which its process is
 ON_IMPORT = ("", 0)  # the line that every check runs
 ROOM = 4 << 30  # bytes that a mutant may allocate
 
+# Which algorithm computes: the engine's own choice, or a module that is passed to it. A mutant is
+# run where most checks run its lines, so that code which is never chosen is checked all the same.
+OWN_CHOICE = ""
+ALGORITHMS = (OWN_CHOICE, "definition")
+
+# The tests of our engine alone are those that import it.
 TESTS = tuple(
-    Path(properties.__file__).with_name(f"test_{name}.py")
-    for name in (
-        "rejections",
-        "torch_cases",
-        "layers",
-        "original",
-        "engine_contract",
-        "engine_documentation",
-    )
+    path
+    for path in sorted(Path(properties.__file__).parent.glob("test_*.py"))
+    if "\nimport engine\n" in path.read_text(encoding="utf-8")
 )
-# Those that ask another process, those of the tables alone, and what cases of layers judge as well.
+# Those that ask another process, those of torch or of the table of calls alone, and what cases of
+# layers check as well.
 ELSEWHERE = {
     "test_value_and_gradients_are_torchs",
     "test_the_engine_does_not_need_torch",
     "test_the_engine_imports_only_numpy",
-    "test_the_table_is_complete_and_unambiguous",
-    "test_each_rejection_has_a_name_of_its_own",
+    "test_torch_accepts_what_the_engine_rejects",
+    "test_torch_has_no_such_name_or_argument_or_dtype",
+    "test_the_table_has_every_verdict",
+    "test_each_row_has_an_id_and_a_call_of_its_own",
+    "test_an_argument_is_blamed_where_the_engine_rejects_and_only_there",
 }
 
 
-class CaseCheck:
-    """One case: killed is what is judged wrong, with torch's outcome known beforehand."""
+def computing_by(modules: Modules, algorithm: str) -> Engine:
+    """A copy of our engine that computes by one of `ALGORITHMS`, held to all that ours is."""
+    if algorithm == OWN_CHOICE:
+        return Engine("engine", modules[TOP], strict=True)
+    with installed(modules):
+        engine = by_definition(modules[TOP])
+    engine.strict = True
+    return engine
 
-    def __init__(self, case: Case, trusted: Engine) -> None:
-        self.comparison = Comparison.of(case, trusted)
+
+class CaseCheck:
+    """One case: it kills what differs from torch, whose outcome is computed beforehand."""
+
+    def __init__(self, case: Case, reference: Engine) -> None:
+        self.comparison = Comparison.of(case, reference)
         self.name = str(case)
 
     def __call__(self, mutant: MutatedEngine) -> None:
@@ -105,17 +116,12 @@ Check = CaseCheck | TestCheck
 
 
 class MutatedEngine:
-    """One copy of the engine, as a engine and as what the tests import."""
+    """One copy of the engine: what cases call, and what the tests import."""
 
-    def __init__(self, modules: Modules, defined: bool = False) -> None:
-        self.modules, self.defined = modules, defined
-        self.engine = self._engine()
+    def __init__(self, modules: Modules, algorithm: str = OWN_CHOICE) -> None:
+        self.modules, self.algorithm = modules, algorithm
+        self.engine = computing_by(modules, algorithm)
         self._tests: dict[Path, list[tuple[str, Callable[[], None]]]] = {}
-
-    def _engine(self) -> Engine:
-        """The copy, or what it computes by its definition."""
-        package = self.modules["__init__"]
-        return by_definition(package) if self.defined else Engine("engine", package, strict=True)
 
     def tests(self, path: Path) -> list[tuple[str, Callable[[], None]]]:
         if path not in self._tests:
@@ -133,7 +139,7 @@ class MutatedEngine:
         """What `check` finds wrong, if anything; a busy machine stalls once, a loop again."""
         found = self._tried(check)
         if found.startswith((Overdue.__name__, EngineHang.__name__)):
-            self.engine = self._engine()
+            self.engine = computing_by(self.modules, self.algorithm)  # as patient as at first
             return self._tried(check)
         return found
 
@@ -181,25 +187,21 @@ def _call(function: Any, given: dict[str, Any]) -> Callable[[], None]:
             function(**given, capsys=SimpleNamespace(readouterr=lambda: read(out)))
 
     def read(out: io.StringIO) -> Any:
-        told = out.getvalue()
+        printed = out.getvalue()
         out.seek(0)
         out.truncate()
-        return SimpleNamespace(out=told)
+        return SimpleNamespace(out=printed)
 
     return run
 
 
 @contextlib.contextmanager
 def as_in_a_run() -> Iterator[None]:
-    """Warnings are errors, and torch computes by its own kernels."""
-    before = torch._C._get_mkldnn_enabled(), torch.backends.nnpack.set_flags(False)
-    torch._C._set_mkldnn_enabled(False)
-    with warnings.catch_warnings():
+    """Warnings are errors, and torch computes with its native kernels."""
+    with oracle.native_kernels(), warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "Using padding='same' with even kernel", UserWarning)
         yield
-    torch._C._set_mkldnn_enabled(before[0])
-    torch.backends.nnpack.set_flags(*before[1])
 
 
 def chosen_cases() -> Iterator[Case]:
@@ -217,75 +219,78 @@ class Gate:
 
     def __init__(self) -> None:
         self.copies = Copies()
+        self.costs: dict[int, float] = {}
+        self.found_wrong: dict[str, list[str]] = {}
         with as_in_a_run():
-            right = MutatedEngine(self.copies.right)
-            trusted = Engine("torch", oracle, "")
-            cases = {str(c): c for c in chosen_cases()}
-            self.checks: list[Check] = [CaseCheck(c, trusted) for c in cases.values()]
-            with installed(self.copies.right):
-                for path in TESTS:
-                    for i, (name, _) in enumerate(right.tests(path)):
-                        self.checks.append(TestCheck(path, i, f"{path.stem}::{name}"))
-            self.costs: dict[int, float] = {}
-            self.runs = {}
-            for name in ("definition", "im2col"):
-                self.found_wrong: list[str] = []
-                with installed(self.copies.right):
-                    mutated = MutatedEngine(self.copies.right, defined=name == "definition")
-                self.runs[name] = self._lines(mutated)
+            self.checks = [*self._cases(), *self._tests()]
+            self.runs = {name: self._lines(name) for name in ALGORITHMS}
 
-    def _lines(self, right: MutatedEngine) -> dict[tuple[str, int], set[int]]:
+    def _cases(self) -> Iterator[Check]:
+        reference = Engine("torch", oracle, "")
+        for case in {str(c): c for c in chosen_cases()}.values():
+            yield CaseCheck(case, reference)
+
+    def _tests(self) -> Iterator[Check]:
+        right = MutatedEngine(self.copies.right)
+        with installed(right.modules):
+            for path in TESTS:
+                for i, (name, _) in enumerate(right.tests(path)):
+                    yield TestCheck(path, i, f"{path.stem}::{name}")
+
+    def _lines(self, algorithm: str) -> dict[tuple[str, int], set[int]]:
         """The checks that run a line of a module, but for those that find the engine wrong."""
         found: dict[tuple[str, int], set[int]] = {}
+        right = MutatedEngine(self.copies.right, algorithm)
+        self.found_wrong[algorithm] = []
         with installed(right.modules):
             for i, check in enumerate(self.checks):
                 start = time.perf_counter()
                 with traced({s.path: n for n, s in self.copies.sources.items()}) as lines:
                     wrong = right.killed_by(check)
-                self.costs[i] = time.perf_counter() - start
+                self.costs.setdefault(i, time.perf_counter() - start)
                 if wrong:
-                    self.found_wrong.append(wrong)
+                    self.found_wrong[algorithm].append(wrong)
                 for line in () if wrong else (ON_IMPORT, *lines):
                     found.setdefault(line, set()).add(i)
         return found
 
-    def candidates(self, mutant: Mutant) -> set[int]:
-        """The checks that may see a difference."""
-        checks = self.runs["definition" if mutant.module == "definition" else "im2col"]
-        if not mutant.lines:
-            return checks[ON_IMPORT]
-        return set().union(*[checks.get((mutant.module, line), ()) for line in mutant.lines])
+    def candidates(self, mutant: Mutant) -> tuple[str, set[int]]:
+        """The algorithm with which most checks may see a difference, and these checks."""
+        lines = [(mutant.module, line) for line in mutant.lines] or [ON_IMPORT]
+        found = {
+            name: set[int]().union(*[checks.get(line, ()) for line in lines])
+            for name, checks in self.runs.items()
+        }
+        return max(found.items(), key=lambda item: len(item[1]))
 
-    def judge(self, mutant: Mutant, order: list[int]) -> str:
-        """What killed `mutant`, or an empty text; its killer becomes the first of `order`."""
-        may = self.candidates(mutant)
+    def killer(self, mutant: Mutant, order: list[int]) -> str:
+        """What killed `mutant`, or an empty text; this check becomes the first of `order`."""
+        algorithm, checks = self.candidates(mutant)
         try:
             modules = self.copies.of(mutant)
         except Exception as error:  # noqa: BLE001 - not even importable
             return f"{type(error).__name__} on import"
         with installed(modules):
-            mutated = MutatedEngine(modules, defined=mutant.module == "definition")
+            mutated = MutatedEngine(modules, algorithm)
             for place, i in enumerate(order):
-                if i in may and (killer := mutated.killed_by(self.checks[i])):
+                if i in checks and (killer := mutated.killed_by(self.checks[i])):
                     order.insert(0, order.pop(place))
                     return killer
         return ""
 
-    def verdicts(self, mutants: Sequence[Mutant]) -> list[str]:
-        """What killed each mutant, judged in processes that may die of it."""
+    def killers(self, mutants: Sequence[Mutant]) -> list[str]:
+        """What killed each mutant, each run in a process that may die of it."""
         found: list[str] = []
         while len(found) < len(mutants):
             found += self._in_a_process(mutants[len(found) :])
         return found
 
     def _in_a_process(self, mutants: Sequence[Mutant]) -> list[str]:
-        """The verdicts up to the mutant of which the process dies, if it does."""
+        """The killers of the mutants up to that of which the process dies, if it does."""
         reader, writer = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # Python 3.12 warns of threads; those of xdist only wait
-            gc.freeze()  # lest the child collect, and so copy, what it shares
+            warnings.simplefilter("ignore")  # Python 3.12 warns of threads; xdist's only wait
+            gc.freeze()  # so that the child does not collect, and so copy, what it shares
             child = os.fork()
         if child == 0:
             os.close(reader)
@@ -301,25 +306,25 @@ class Gate:
         return found
 
     def _work(self, mutants: Sequence[Mutant], writer: int) -> None:
-        """Judge, tell each verdict, and end this process without any ceremony."""
+        """Write the killer of each mutant, and end this process at once."""
         status = 1
-        faulthandler.disable()  # that some mutants crash is no news
+        faulthandler.disable()  # some mutants crash, as expected
         try:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size + ROOM, size + ROOM))
             order = sorted(self.costs, key=lambda i: self.costs[i])
             with as_in_a_run():
                 for mutant in mutants:
-                    os.write(writer, self.judge(mutant, order).replace("\n", " ").encode() + b"\n")
+                    os.write(writer, self.killer(mutant, order).replace("\n", " ").encode() + b"\n")
             status = 0
-        except BaseException:  # noqa: BLE001 - told, and then this process ends
+        except BaseException:  # noqa: BLE001 - printed, and then this process ends
             traceback.print_exc()
         finally:
             os._exit(status)
 
 
 def _received(reader: int, child: int) -> Iterator[str]:
-    """The lines that a process tells; it is ended if it says nothing for too long."""
+    """The lines that a process writes; it is ended if it writes nothing for too long."""
     rest = b""
     while True:
         if not select.select([reader], [], [], DEADLINE)[0]:

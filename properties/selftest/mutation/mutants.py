@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -19,6 +19,9 @@ from typing import Any
 import engine
 
 PACKAGE = Path(engine.__file__).parent
+TOP = (
+    "__init__"  # the name here of the engine itself; of a module in it, the name within the engine
+)
 COMPARE: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
     ast.LtE: (ast.Lt, ast.Gt),
@@ -59,6 +62,7 @@ TYPES = {"int", "tuple", "list", "np.integer", "TypeError", "ValueError", "Runti
 COMMUTATIVE = {"min", "max", "swapaxes"}
 DROPPED = (ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.For, ast.Raise)
 
+Modules = dict[str, ModuleType]
 Found = Iterator[tuple[str, Any]]  # the kind of a change, and what it puts in a node's place
 
 
@@ -161,7 +165,15 @@ def _call(node: ast.Call) -> Found:
 
 def _is_value(node: ast.expr) -> bool:
     """Neither a module nor the object itself, so that a method's result can be left out."""
-    return not (isinstance(node, ast.Name) and node.id in {"np", "im2col", "compute", "self"})
+    return not (isinstance(node, ast.Name) and node.id in {"np", "self", *_imported_modules()})
+
+
+@cache
+def _imported_modules() -> set[str]:
+    """The names under which modules of the engine stand in others: ``from . import im2col``."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
+    nodes = [n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    return {alias.name for n in nodes if n.level and not n.module for alias in n.names}
 
 
 def _swapped(nodes: list[Any]) -> Iterator[list[Any]]:
@@ -278,10 +290,16 @@ def _counts(holder: ast.AST, item: object) -> bool:
 
 
 class Source:
-    """One module of the engine: its tree, and what it needs."""
+    """One module of the engine: its tree, and what it imports.
 
-    def __init__(self, path: Path) -> None:
-        self.name = path.stem
+    It is named by its place in the engine, with dots: `checks`, `algorithms.im2col`, and
+    `algorithms` for the file `algorithms/__init__.py`.
+    """
+
+    def __init__(self, path: Path, root: Path = PACKAGE) -> None:
+        parts = path.relative_to(root).with_suffix("").parts
+        self.is_package = parts[-1] == TOP
+        self.name = ".".join(parts[:-1] if self.is_package else parts) or TOP
         self.path = str(path)
         self.text = path.read_text(encoding="utf-8").splitlines()
         self.tree = ast.parse("\n".join(self.text))
@@ -290,12 +308,35 @@ class Source:
     def code(self) -> CodeType:
         return compile(self.tree, self.path, "exec")
 
-    @cached_property
-    def needs(self) -> set[str]:
+    @property
+    def package(self) -> tuple[str, ...]:
+        """The package from which its relative imports count, as parts of a name."""
+        parts = () if self.name == TOP else tuple(self.name.split("."))
+        return parts if self.is_package else parts[:-1]
+
+    @property
+    def packages(self) -> set[str]:
+        """All packages that it stands in, itself not."""
+        parts = self.name.split(".")[:-1]
+        above = {".".join(parts[: i + 1]) for i in range(len(parts))}
+        return above | {TOP} - {self.name}
+
+    def needs(self, known: Set[str]) -> set[str]:
+        """The modules among `known` that stand executed before it."""
         nodes = [n for n in self.tree.body if isinstance(n, ast.ImportFrom) and n.level]
-        return {
-            name for n in nodes for name in ([n.module] if n.module else [a.name for a in n.names])
-        }
+        found = {name for node in nodes for name in self._imported(node, known)}
+        return found - {self.name}
+
+    def _imported(self, node: ast.ImportFrom, known: Set[str]) -> Iterator[str]:
+        """The modules that one import names, and the packages around them but for its own."""
+        start = self.package[: len(self.package) - node.level + 1]
+        base = ".".join([*start, *([node.module] if node.module else [])]) or TOP
+        for alias in node.names:
+            inner = alias.name if base == TOP else f"{base}.{alias.name}"
+            if inner not in known or base not in self.packages:
+                yield base
+            if inner in known:
+                yield inner
 
     @cached_property
     def mutants(self) -> list[Mutant]:
@@ -329,7 +370,7 @@ class Source:
             yield from self._below(node, where, own)
 
     def rewritten(self, line: str, code: str) -> Mutant:
-        """A mutant made by hand: the predicate that begins with `line` becomes `code`."""
+        """A mutant made by hand: the statement that begins with `line` becomes `code`."""
         number = next(i for i, text in enumerate(self.text, 1) if text.strip().startswith(line))
         for holder in ast.walk(self.tree):
             for field, index, node in _inner(holder):
@@ -355,7 +396,7 @@ class Source:
 
 
 def _lines(node: Any) -> frozenset[int]:
-    """The lines of a predicate, or of the head of one that holds others."""
+    """The lines of a statement, or of the head of one that holds others."""
     body = getattr(node, "body", None)
     end = body[0].lineno - 1 if body else node.end_lineno
     return frozenset(range(node.lineno, max(node.lineno, end) + 1))
@@ -364,53 +405,67 @@ def _lines(node: Any) -> frozenset[int]:
 class Copies:
     """Our engine in many copies: what a mutant does not touch is shared with the right one."""
 
-    def __init__(self) -> None:
-        sources = {s.name: s for s in map(Source, sorted(PACKAGE.glob("*.py")))}
-        order: list[str] = []
-        while len(order) < len(sources):  # what needs nothing stands first
-            ready = [n for n, s in sources.items() if n not in order and s.needs <= {*order}]
-            order += [n for n in ready if n != "__init__" or len(order) == len(sources) - 1]
-        self.sources = {name: sources[name] for name in order}
-        self.right: dict[str, ModuleType] = {}
-        self.right = self.loaded({*order}, {})
+    def __init__(self, root: Path = PACKAGE) -> None:
+        self.sources = in_order([Source(path, root) for path in sorted(root.rglob("*.py"))])
+        self.right: Modules = {}
+        self.right = self.loaded({*self.sources}, {})
 
     @property
     def mutants(self) -> list[Mutant]:
         return [m for source in self.sources.values() for m in source.mutants]
 
     def depending(self, module: str) -> set[str]:
-        """`module` and all that needs it."""
-        found = {module}
-        for name, source in self.sources.items():
-            if source.needs & found:
-                found.add(name)
-        return found | {"__init__"}
+        """`module`, all that needs it, and the packages that they stand in."""
+        found, before = {module}, set[str]()
+        while found != before:
+            before = {*found}
+            found |= {n for n, s in self.sources.items() if s.needs(self.sources.keys()) & before}
+            found |= {package for name in before for package in self.sources[name].packages}
+        return found
 
-    def of(self, mutant: Mutant) -> dict[str, ModuleType]:
-        """The modules of the engine with `mutant` in it."""
+    def of(self, mutant: Mutant) -> Modules:
+        """The modules of the engine with `mutant` in it; what it can't touch is the right one's."""
         code = {mutant.module: self.sources[mutant.module].mutated(mutant)}
         return self.loaded(self.depending(mutant.module), code)
 
-    def loaded(self, anew: set[str], code: dict[str, CodeType]) -> dict[str, ModuleType]:
-        """Modules that were executed `anew`, beside those that are shared; all by their names."""
-        package = ModuleType("engine")
-        package.__path__ = [str(PACKAGE)]
-        modules = {"__init__": package}
+    def loaded(self, anew: set[str], code: Mapping[str, CodeType]) -> Modules:
+        """All modules by their names: those `anew` are executed, the others are the right ones."""
+        modules = {n: _empty(s) if n in anew else self.right[n] for n, s in self.sources.items()}
+        for name, module in modules.items():
+            package, _, child = name.rpartition(".")
+            if name != TOP:
+                setattr(modules[package or TOP], child, module)
         with installed(modules):
             for name, source in self.sources.items():
-                module = modules.get(name) or self.right.get(name)
-                if name in anew or module is None:
-                    module = modules.get(name, ModuleType(f"engine.{name}"))
-                    module.__package__, module.__file__ = "engine", source.path
-                    sys.modules[module.__name__] = module
-                    exec(code.get(name, source.code), module.__dict__)
-                modules[name] = sys.modules[module.__name__] = module
-                setattr(package, name, module)
+                if name in anew:
+                    exec(code.get(name, source.code), modules[name].__dict__)
         return modules
 
 
+def in_order(sources: Iterable[Source]) -> dict[str, Source]:
+    """Sources by their names, each after those that it needs."""
+    waiting = {source.name: source for source in sources}
+    known, found = {*waiting}, dict[str, Source]()
+    while waiting:
+        ready = [n for n, s in waiting.items() if s.needs(known) <= {*found}]
+        if not ready:
+            raise ValueError(f"modules that import each other: {', '.join(waiting)}")
+        found |= {name: waiting.pop(name) for name in ready}
+    return found
+
+
+def _empty(source: Source) -> ModuleType:
+    """The module of a source before it is executed."""
+    module = ModuleType("engine" if source.name == TOP else f"engine.{source.name}")
+    module.__package__ = ".".join(["engine", *source.package])
+    module.__file__ = source.path
+    if source.is_package:
+        module.__path__ = [str(Path(source.path).parent)]
+    return module
+
+
 @contextmanager
-def installed(modules: dict[str, ModuleType]) -> Iterator[None]:
+def installed(modules: Mapping[str, ModuleType]) -> Iterator[None]:
     """`modules` in the place of our engine, whoever imports it."""
     kept = {k: v for k, v in sys.modules.items() if k == "engine" or k.startswith("engine.")}
     for name in kept:
