@@ -60,9 +60,9 @@ def test_the_right_engine_passes_every_check() -> None:
     assert len(gate().checks) > 2500
 
 
-def test_every_algorithm_passes_nearly_every_check() -> None:
-    wrong = {name: gate().found_wrong[name] for name in ALGORITHMS}
-    assert max(map(len, wrong.values())) < 10, wrong
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_algorithm_passes_every_check_but_those_of_the_largest_sizes(algorithm: str) -> None:
+    assert [wrong for wrong in gate().found_wrong[algorithm] if "F1.largest" not in wrong] == []
 
 
 def test_every_module_has_mutants_unless_it_only_collects_others() -> None:
@@ -184,6 +184,7 @@ def test_mutants_leave_the_engine_as_it_was() -> None:
         ("a < b", {"a <= b", "a >= b"}),
         ("a <= b < c", {"a < b < c", "a > b < c", "a <= b <= c", "a <= b >= c"}),
         ("a - b", {"a + b", "a", "b"}),
+        ("a << b", {"a >> b", "a", "b"}),
         ("a and b", {"a or b", "a", "b"}),
         ("not a", {"a"}),
         ("True", {"False"}),

@@ -44,12 +44,12 @@ def results(line: str) -> tuple[dict[str, Any], dict[str, Any]]:
 # ---- Guarded ----
 
 
-def test_one_thread_computes() -> None:
+def test_torch_computes_on_one_thread() -> None:
     assert torch.get_num_threads() == 1
 
 
 def test_onednn_is_off() -> None:
-    assert torch._C._get_mkldnn_enabled() is False
+    assert torch.backends.mkldnn.enabled is False
 
 
 def test_nnpack_is_off() -> None:
@@ -64,7 +64,7 @@ def backend(x: torch.Tensor, w: torch.Tensor) -> str:
     return str(chosen).rpartition(".")[2]
 
 
-def test_torch_chooses_its_own_kernel_where_it_would_choose_another() -> None:
+def test_torch_chooses_a_native_kernel_where_it_would_choose_onednn() -> None:
     x, w = torch.ones(16, 8, 8, 8), torch.ones(4, 8, 3, 3)
     assert backend(x, w).startswith("Slow2d")
 
@@ -167,29 +167,29 @@ def test_a_layer_computes_what_its_function_does_on_a_padded_input(mode: str, gr
     assert np.array_equal(layer(x), oracle.conv2d(padded, w, b, groups=groups))
 
 
-# ---- What it gets ----
+# ---- What reaches torch ----
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, ...]]:
+def received(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Any, ...]]:
     """What reaches a function behind the oracle's wrapper."""
 
     def function(*arguments: Any, **named: Any) -> torch.Tensor:
-        told.append((*arguments, *named.values()))
+        received.append((*arguments, *named.values()))
         return torch.ones(1)
 
-    told: list[tuple[Any, ...]] = []
+    received: list[tuple[Any, ...]] = []
     monkeypatch.setattr(torch.nn.functional, "conv1d", function)
     wrapped = oracle.on_arrays("conv1d")
-    return lambda *arguments, **named: (wrapped(*arguments, **named), told.pop())[1]
+    return lambda *arguments, **named: (wrapped(*arguments, **named), received.pop())[1]
 
 
 @pytest.mark.parametrize(
     "value", [[[1.0]], "ones", None, 1.5, (1, 2), True, np.int64(3), ...], ids=repr
 )
-def test_what_is_no_array_passes_untouched(value: Any, told: Callable[..., Any]) -> None:
-    assert told(value)[0] is value
-    assert told(input=value)[0] is value
+def test_what_is_no_array_passes_untouched(value: Any, received: Callable[..., Any]) -> None:
+    assert received(value)[0] is value
+    assert received(input=value)[0] is value
 
 
 @pytest.mark.parametrize("value", [[[[1.0]]], "ones", None])
@@ -200,10 +200,12 @@ def test_torch_itself_rejects_what_is_no_array(function: str, value: Any) -> Non
 
 
 @pytest.mark.parametrize("layout", ["fortran", "reversed", "swapped", "readonly", "unaligned"])
-def test_an_array_passes_as_a_tensor_of_equal_values(layout: str, told: Callable[..., Any]) -> None:
+def test_an_array_passes_as_a_tensor_of_equal_values(
+    layout: str, received: Callable[..., Any]
+) -> None:
     case = parse(f"conv1d(float64(2, 3, 4, layout={layout!r}), (1, 1, 1), data='integers:1')")
     x = arrays(case).operands["input"]
-    (tensor,) = told(x)
+    (tensor,) = received(x)
     assert isinstance(tensor, torch.Tensor)
     assert tensor.is_contiguous()
     assert np.array_equal(tensor.numpy(), x)

@@ -44,6 +44,10 @@ ARITHMETIC: dict[type, tuple[type, ...]] = {
     ast.Pow: (ast.Mult,),
     ast.MatMult: (ast.Add,),
     ast.BitOr: (ast.BitAnd,),
+    ast.BitAnd: (ast.BitOr,),
+    ast.BitXor: (ast.BitAnd,),
+    ast.LShift: (ast.RShift,),
+    ast.RShift: (ast.LShift,),
 }
 # What is easily taken for one another.
 SIBLINGS = {
