@@ -20,7 +20,7 @@ import torch
 import torch.nn.grad as torchs_gradients
 
 import engine
-from engine import definition, functional, im2col
+from engine import algorithms, definition, functional
 from engine.arguments import ConvOptions, TransposedOptions, WindowOptions, for_output
 from engine.compute import Algorithm
 from engine.geometry import Geometry
@@ -358,7 +358,7 @@ def test_the_definition_knows_windows_without_a_place(taps: int) -> None:
     assert result.shape == (0, 1, taps - 1)
 
 
-@pytest.mark.parametrize("algorithm", [definition, im2col])
+@pytest.mark.parametrize("algorithm", [definition, algorithms])
 def test_an_algorithm_gives_contiguous_results(algorithm: Algorithm) -> None:
     x, w = operands(["x", "w"])
     g = for_output("conv2d", 2, x, w, None, ConvOptions(padding=1, groups=2))[0]

@@ -113,7 +113,7 @@ def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:
 
 
 def col2im(g: Geometry, columns: Array) -> Array:
-    """Each column added back to its window: (G·C, *K, *Y) -> (G·C, *X)."""
+    """Each column added back to its window: (G·C, *K, *Y) -> (G·C, *X), not always contiguous."""
     total = np.zeros((columns.shape[0], *g.padded_size), columns.dtype)
     for tap in np.ndindex(*g.kernel_size):
         steps = zip(tap, g.dilation, g.output_size, g.stride, strict=True)

@@ -71,7 +71,7 @@ def test_every_module_has_mutants_unless_it_only_collects_others() -> None:
     assert {name for name, source in sources.items() if not source.is_package} <= modules
 
 
-@pytest.mark.parametrize("module", ["definition", "im2col"])
+@pytest.mark.parametrize("module", ["definition", "algorithms.im2col"])
 def test_each_mutant_of_an_algorithm_is_run_with_it(module: str) -> None:
     mutants = [m for m in gate().copies.mutants if m.module == module and m.lines]
     chosen = {"definition": "definition"}.get(module, OWN_CHOICE)
@@ -142,7 +142,7 @@ def test_modules_that_import_each_other_are_named(tmp_path: Path) -> None:
 
 # ---- Mutants made by hand ----
 
-PRODUCT = ("im2col", "y: Array = kernels @ columns")
+PRODUCT = ("algorithms.im2col", "result = kernels @ columns")
 BY_HAND = {
     "a-check-left-out": ("checks", "if groups < 1:", "pass", "groups"),
     "a-wrong-order": (
@@ -153,7 +153,7 @@ BY_HAND = {
     ),
     "a-loop": (*PRODUCT, "while True: pass", "Overdue in"),
     "a-crash": (*PRODUCT, "import ctypes; ctypes.string_at(0)", "SIGSEGV"),
-    "8-GiB": (*PRODUCT, "y = np.ones((1 << 30, 1))", "MemoryError in"),
+    "8-GiB": (*PRODUCT, "result = np.ones((1 << 30, 1))", "MemoryError in"),
 }
 
 
@@ -166,12 +166,14 @@ def test_a_mutant_made_by_hand_is_killed(module: str, line: str, code: str, kind
 
 
 def test_an_equivalent_made_by_hand_survives() -> None:
-    mutant = gate().copies.sources["im2col"].rewritten(PRODUCT[1], "y = 1 * (kernels @ columns)")
+    mutant = (
+        gate().copies.sources[PRODUCT[0]].rewritten(PRODUCT[1], "result = 1 * (kernels @ columns)")
+    )
     assert gate().killers([mutant]) == [""]
 
 
 def test_mutants_leave_the_engine_as_it_was() -> None:
-    source = Source(PACKAGE / "im2col.py")
+    source = Source(PACKAGE / "algorithms" / "im2col.py")
     before = ast.dump(source.tree)
     codes = {source.mutated(mutant) for mutant in source.mutants}
     assert ast.dump(source.tree) == before
