@@ -209,7 +209,10 @@ def test_an_axis_of_size_one_changes_nothing(e: Evaluation) -> Sides:
     steps = {k: v for k, v in e.arguments.items() if k in first and not isinstance(v, str)}
     more: Any = {k: (first[k], *v) for k, v in steps.items()}
     x, w = (np.expand_dims(array, e.channel) for array in (e.x, e.w))
-    yield e.call(), e.call(lifted(e.op), input=x, weight=w, **more).rearranged(np.squeeze, e.channel)
+    yield (
+        e.call(),
+        e.call(lifted(e.op), input=x, weight=w, **more).rearranged(np.squeeze, e.channel),
+    )
 
 
 @relation(CONV, fitting)

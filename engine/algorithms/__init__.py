@@ -1,4 +1,4 @@
-"""Ways to compute a convolution and its gradients; `algorithm` chooses among them.
+"""Ways to compute a convolution and its gradients; `plan.joins_rows` chooses.
 
 | file | idea | for |
 |---|---|---|
@@ -15,19 +15,13 @@ All are n-dimensional, and exact where no sum is rounded. Beyond operands and re
 from __future__ import annotations
 
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from ..geometry import Array, Geometry
-from . import band, correlate, exact, im2col, limits, phases
-from .blocks import finite, work
-
-
-def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
-    """The rule: im2col for little work, one tap, short rows, and what BLAS doesn't multiply."""
-    short = len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
-    return work(g) <= limits.TINY or prod(g.kernel_size) == 1 or short or dtype.kind in "iu"
+from . import band, correlate, exact, im2col, phases
+from .blocks import finite
+from .plan import joins_rows
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:

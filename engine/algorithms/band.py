@@ -25,55 +25,94 @@ input. Memory: one block of `limits.BUFFER` bytes.
 
 from __future__ import annotations
 
+from itertools import product
+from math import gcd
+
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from .blocks import finite, part, read, taps, with_rows
-from .plan import Plan, planned
+from .blocks import cut, finite, read, taps, with_rows
+from .plan import Block, for_band, part
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
     g = with_rows(g)
-    plan = planned(g, x.itemsize)
+    step, stride = undilated(g.dilation[-2], g.stride[-2])
+    most = for_band(g, stride, -(-g.output_size[-2] // step), x.itemsize)
+    blocks = [
+        *product(
+            cut(g.groups, most.groups),
+            row_blocks(g.output_size[-2], step, most.rows, most.together),
+            cut(g.output_size[-1], most.columns),
+        )
+    ]
     x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     y = y.reshape(g.batch, g.groups, g.filters, *g.output_size)  # splits axes only: a view
-    for channels in plan.channels:
-        kernels = banded(w[:, :, channels], plan)  # (G, t·O, V·J)
+    for channels in cut(g.channels, most.channels):
+        kernels = banded(w[:, :, channels], most.together, stride)  # (G, t·O, V·J)
         for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
-            for groups, rows, columns in plan.blocks():
+            for groups, rows, columns in blocks:
                 place = (*lead, rows.start, columns.start)
                 target = y[n, groups, :, *lead, rows.start : rows.stop : rows.step, columns]
                 add = channels.start > 0
-                block(g, plan, kernels[groups], x[n, groups, channels], place, target, add)
+                source = x[n, groups, channels]
+                block(g, most, stride, kernels[groups], source, place, target, add)
 
 
 def block(
-    g: Geometry, plan: Plan, kernels: Array, x: Array, place: Sizes, target: Array, add: bool
+    g: Geometry,
+    most: Block,
+    stride: int,
+    kernels: Array,
+    x: Array,
+    place: Sizes,
+    target: Array,
+    add: bool,
 ) -> None:
     """The block of the output that begins at `place`; its buffer is free for the next one."""
     rows, columns = target.shape[2:]
-    height = (rows - 1) * plan.stride + g.kernel_size[-2]
-    width = -(-columns // plan.tile) * plan.tile  # whole tiles: what is too much is dropped
+    height = (rows - 1) * stride + g.kernel_size[-2]
+    width = -(-columns // most.tile) * most.tile  # whole tiles: what is too much is dropped
     source = read(g, x, place, height, width, g.dilation[-2])  # (G, C, …, h, span)
-    buffer = patches(taps(g, source, width), plan.tile)
-    t = min(plan.together, rows)
+    buffer = patches(taps(g, source, width), most.tile)
+    t = min(most.together, rows)
     t = t if t == 1 or finite(source) else 1
-    slabs = slabbed(buffer, t, plan.stride, g.kernel_size[-2])
+    slabs = slabbed(buffer, t, stride, g.kernel_size[-2])
     weights = kernels[:, : t * g.filters, : slabs.shape[-2]]
     multiply(weights, slabs, target, add)
 
 
-def banded(w: Array, plan: Plan) -> Array:
+def row_blocks(length: int, step: int, most: int, together: int) -> list[range]:
+    """Output rows `step` apart, in blocks of a multiple of t rows, and one of what is left."""
+    size = max(1, most // together) * together
+    found = []
+    for first in range(min(step, length)):
+        rows = range(first, length, step)
+        whole = len(rows) // together * together
+        pieces = [*cut(whole, size), slice(whole, len(rows))]
+        found += [rows[piece] for piece in pieces if rows[piece]]
+    return found
+
+
+def undilated(dilation: int, stride: int) -> tuple[int, int]:
+    """Output rows that read every `dilation`-th row: how far apart they are, and their stride.
+
+    They are a problem of their own, without dilation.
+    """
+    return dilation // gcd(dilation, stride), stride // gcd(dilation, stride)
+
+
+def banded(w: Array, together: int, stride: int) -> Array:
     """Weights for t output rows over one slab: (G, O, C, *K) -> (G, t·O, V·J)."""
     by_row = np.moveaxis(np.moveaxis(w, -2, 2), 3, -1)  # (G, O, kr, …, kc, C)
     groups, filters, kr, *_ = by_row.shape
-    height = (plan.together - 1) * plan.stride + kr  # V
-    result = np.zeros((groups, plan.together, filters, height, *by_row.shape[3:]), w.dtype)
-    for t in range(plan.together):
-        result[:, t, :, t * plan.stride : t * plan.stride + kr] = by_row
-    return result.reshape(groups, plan.together * filters, -1)
+    height = (together - 1) * stride + kr  # V
+    result = np.zeros((groups, together, filters, height, *by_row.shape[3:]), w.dtype)
+    for t in range(together):
+        result[:, t, :, t * stride : t * stride + kr] = by_row
+    return result.reshape(groups, together * filters, -1)
 
 
 def patches(met: Array, tile: int) -> Array:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from . import limits
-
-
-def work(g: Geometry) -> int:
-    """Multiply-adds of the convolution, and of each of its gradients."""
-    return prod(g.output_shape) * g.channels * prod(g.kernel_size)
 
 
 def with_rows(g: Geometry) -> Geometry:
@@ -33,10 +26,8 @@ def with_rows(g: Geometry) -> Geometry:
     )
 
 
-def cut(length: int, most: int, unit: int = 1) -> list[slice]:
-    """`length` places in pieces of nearly equal length, of at most `most` rounded to units."""
-    pieces = max(1, -(-length // max(unit, most // unit * unit)))
-    size = max(1, -(-length // pieces // unit) * unit)
+def cut(length: int, size: int) -> list[slice]:
+    """`length` places in pieces of `size`, but for the last."""
     return [slice(first, min(first + size, length)) for first in range(0, length, size)]
 
 
@@ -82,11 +73,3 @@ def finite(x: Array) -> bool:
     """Whether 0·x is 0 throughout; may deny it where squares overflow, never the reverse."""
     flat = x.reshape(-1)
     return x.dtype.kind in "iu" or bool(np.isfinite(flat @ flat))
-
-
-def part(rows: int, size: int) -> int:
-    """Rows of a product, halved while that brings it down to where BLAS is fastest."""
-    m = rows
-    while m % 2 == 0 and m > 8 and m * size > limits.SMALL_PRODUCT:
-        m //= 2
-    return m if m * size <= limits.SMALL_PRODUCT else rows

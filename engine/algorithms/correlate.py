@@ -15,15 +15,12 @@ Costs 2·O·C·K·Y flops, and copies K / kr times the input. Memory: `limits.BU
 from __future__ import annotations
 
 from itertools import product
-from math import prod
 
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from . import limits
-from .blocks import cut, part, read, taps, with_rows
-
-Cuts = tuple[list[slice], list[slice], list[slice], list[slice]]
+from .blocks import cut, read, taps, with_rows
+from .plan import for_correlate, part
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
@@ -33,31 +30,19 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     gy = gy.reshape(g.batch, g.groups, g.filters, *g.output_size)
     *leading, kr, kc = g.kernel_size
     total = np.zeros((kr, g.groups, g.channels, *leading, kc, g.filters), x.dtype)
-    for groups, channels, rows, columns in product(*cuts(g, x.itemsize)):
+    most = for_correlate(g, x.itemsize)
+    for groups, channels, rows, columns in product(
+        cut(g.groups, most.groups),
+        cut(g.channels, most.channels),
+        cut(g.output_size[-2], most.rows),
+        cut(g.output_size[-1], most.columns),
+    ):
         for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
             outputs = gy[n, groups, :, *lead, rows, columns]  # (G, O, r, c)
             place = (*lead, rows.start, columns.start)
             add(g, x[n, groups, channels], outputs, place, total[:, groups, channels])
     by_filter = np.moveaxis(np.moveaxis(total, -1, 2), 0, -2)  # (G, O, C, …, kr, kc)
     gw[...] = by_filter.reshape(gw.shape)
-
-
-def cuts(g: Geometry, itemsize: int) -> Cuts:
-    """Groups, channels, rows and columns of a block, whose buffer fits `limits.BUFFER`."""
-    kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
-    lines = prod(g.kernel_size) // kr  # of one channel
-    reach = (kr - 1) * g.dilation[-2] // g.stride[-2]  # rows that a buffer has beyond those of gy
-    columns = cut(g.output_size[-1], limits.PLACES)
-    room = capacity // columns[0].stop
-    least = min(reach + 1, g.output_size[-2])
-    channels = cut(g.channels, max(1, (room - least * g.filters) // ((least + reach) * lines)))
-    height = lines * channels[0].stop + g.filters
-    most = min(
-        (room - reach * lines * channels[0].stop) // height, limits.PLACES // columns[0].stop
-    )
-    rows = cut(g.output_size[-2], max(1, most))
-    size = rows[0].stop * height + reach * lines * channels[0].stop
-    return cut(g.groups, max(1, room // size)), channels, rows, columns
 
 
 def add(g: Geometry, x: Array, gy: Array, place: Sizes, total: Array) -> None:

@@ -23,8 +23,8 @@ from math import prod
 import numpy as np
 
 from ..geometry import Array, Geometry
-from . import limits
 from .blocks import box, cut
+from .plan import for_col2im, for_im2col, for_weight
 
 
 def padded(g: Geometry, x: Array) -> Array:
@@ -55,9 +55,7 @@ def windows(g: Geometry, x: Array) -> Array:
 
 def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
     """Samples and rows whose columns are few, at least one row, as convolutions of their own."""
-    row = g.groups * g.channels * prod(g.kernel_size) * prod(g.output_size[1:])
-    rows = max(1, limits.FEW_ELEMENTS // max(1, row))
-    samples = max(1, rows // g.output_size[0])
+    samples, rows = for_im2col(g)
     for part, piece in product(cut(g.batch, samples), cut(g.output_size[0], rows)):
         yield part, piece, rows_of(replace(g, batch=part.stop - part.start), piece)
 
@@ -78,38 +76,59 @@ def rows_of(g: Geometry, rows: slice) -> Geometry:
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
-    length = g.channels * prod(g.kernel_size)
-    kernels = w.reshape(g.groups, g.filters, length)  # (G, O, C·K)
+    kernels = w.reshape(g.groups, g.filters, g.channels * prod(g.kernel_size))  # (G, O, C·K)
     for samples, rows, h in blocks(g):
-        places = prod(h.output_size)
-        columns = windows(h, x[samples]).reshape(h.batch, h.groups, length, places)
-        result = kernels @ columns  # (n, G, O, C·K) @ (n, G, C·K, Y) -> (n, G, O, Y)
-        y[samples, :, rows] = result.reshape(h.output_shape)
+        y[samples, :, rows] = multiplied(h, x[samples], kernels)
+
+
+def multiplied(g: Geometry, x: Array, kernels: Array) -> Array:
+    """One block, whose columns are free for the next: (G, O, C·K) -> (n, G·O, *Y)."""
+    places = prod(g.output_size)
+    columns = windows(g, x).reshape(g.batch, g.groups, kernels.shape[2], places)
+    result = kernels @ columns  # (n, G, O, C·K) @ (n, G, C·K, Y) -> (n, G, O, Y)
+    return result.reshape(g.output_shape)
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K), C-contiguous."""
-    length, axes = g.channels * prod(g.kernel_size), len(g.kernel_size)
-    total = gw.reshape(g.groups, g.filters, length)
+    taps = prod(g.kernel_size)
+    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
+    total = gw.reshape(g.groups, g.filters, g.channels * taps)
     total[...] = 0
-    for samples, rows, h in blocks(g):
-        places = h.batch * prod(h.output_size)
-        view = np.moveaxis(windows(h, x[samples]), 0, 2 + axes)  # (G, C, *K, n, *Y)
-        columns = view.reshape(g.groups, length, places)  # (G, C·K, n·Y)
-        outputs = gy[samples, :, rows].swapaxes(0, 1).reshape(g.groups, g.filters, places)
-        if h.output_shape == g.output_shape:
-            np.matmul(outputs, columns.swapaxes(1, 2), out=total)  # (G, O, C·K)
-        else:
-            total += outputs @ columns.swapaxes(1, 2)
+    for channels in cut(g.channels, for_weight(g)):
+        few = replace(g, channels=channels.stop - channels.start)
+        target = total[:, :, channels.start * taps : channels.stop * taps]  # (G, O, c·K)
+        for samples, rows, h in blocks(few):
+            met = x[samples, :, channels].reshape(h.input_shape)
+            add(h, met, gy[samples, :, rows], target, alone=h.output_shape == g.output_shape)
+
+
+def add(g: Geometry, x: Array, gy: Array, target: Array, alone: bool) -> None:
+    """One block, added to the target (G, O, C·K), which is zero for one that is alone."""
+    places = g.batch * prod(g.output_size)
+    view = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
+    columns = view.reshape(g.groups, target.shape[2], places).swapaxes(1, 2)  # (G, n·Y, C·K)
+    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)  # (G, O, n·Y)
+    if alone:
+        np.matmul(outputs, columns, out=target)
+    else:
+        target += outputs @ columns
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:
-    """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
-    length, places = g.channels * prod(g.kernel_size), prod(g.output_size)
-    kernels = w.reshape(g.groups, g.filters, length).swapaxes(1, 2)  # (G, C·K, O)
-    for n in range(g.batch):
-        columns = kernels @ gy[n].reshape(g.groups, g.filters, places)  # (G, C·K, Y)
-        gx[n] = col2im(g, columns.reshape(-1, *g.kernel_size, *g.output_size))
+    """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X), C-contiguous."""
+    outputs = gy.reshape(g.batch, g.groups, g.filters, prod(g.output_size))
+    target = gx.reshape(g.batch, g.groups, g.channels, *g.input_size)
+    for n, channels in product(range(g.batch), cut(g.channels, for_col2im(g))):
+        part = target[n, :, channels]  # (G, c, *X)
+        part[...] = scattered(g, w[:, :, channels], outputs[n]).reshape(part.shape)
+
+
+def scattered(g: Geometry, w: Array, gy: Array) -> Array:
+    """(G, O, c, *K), (G, O, Y) -> (G·c, *X)."""
+    kernels = w.reshape(g.groups, g.filters, w.shape[2] * prod(g.kernel_size))
+    columns = kernels.swapaxes(1, 2) @ gy  # (G, c·K, O) @ (G, O, Y)
+    return col2im(g, columns.reshape(-1, *g.kernel_size, *g.output_size))
 
 
 def col2im(g: Geometry, columns: Array) -> Array:
