@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ def with_rows(g: Geometry) -> Geometry:
     """The same convolution over at least two spatial axes: a 1-d input is one row."""
     if len(g.kernel_size) > 1:
         return g
-    return replace(
-        g,
+    return g._replace(
         input_size=(1, *g.input_size),
         kernel_size=(1, *g.kernel_size),
         stride=(1, *g.stride),

@@ -16,7 +16,6 @@ The gradient of the input yields a column for each window, added back to where t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from math import prod
 
@@ -57,7 +56,8 @@ def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
     """Samples and rows whose columns are few, at least one row, as convolutions of their own."""
     samples, rows = for_im2col(g)
     for part, piece in product(cut(g.batch, samples), cut(g.output_size[0], rows)):
-        yield part, piece, rows_of(replace(g, batch=part.stop - part.start), piece)
+        n = part.stop - part.start
+        yield part, piece, rows_of(g if n == g.batch else g._replace(batch=n), piece)
 
 
 def rows_of(g: Geometry, rows: slice) -> Geometry:
@@ -67,8 +67,7 @@ def rows_of(g: Geometry, rows: slice) -> Geometry:
     start = rows.start * g.stride[0] - g.padding[0][0]
     last = (rows.stop - 1) * g.stride[0] - g.padding[0][0]
     end = last + (g.kernel_size[0] - 1) * g.dilation[0] + 1
-    return replace(
-        g,
+    return g._replace(
         padding=((-start, end - g.input_size[0]), *g.padding[1:]),
         output_size=(rows.stop - rows.start, *g.output_size[1:]),
     )
@@ -96,7 +95,7 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     total = gw.reshape(g.groups, g.filters, g.channels * taps)
     total[...] = 0
     for channels in cut(g.channels, for_weight(g)):
-        few = replace(g, channels=channels.stop - channels.start)
+        few = g._replace(channels=channels.stop - channels.start)
         target = total[:, :, channels.start * taps : channels.stop * taps]  # (G, O, c·K)
         for samples, rows, h in blocks(few):
             met = x[samples, :, channels].reshape(h.input_shape)
