@@ -17,7 +17,7 @@ import pytest
 
 import engine
 from engine import algorithms, definition
-from engine.algorithms import blocks, exact, limits, phases
+from engine.algorithms import blocks, exact, im2col, limits, phases
 from engine.geometry import Geometry
 from properties.benchmark import CASES
 from properties.cases.data import arrays
@@ -283,6 +283,13 @@ def test_pieces_cover_the_length(length: int, pieces: list[tuple[int, int]]) -> 
 def test_what_is_not_finite_is_found(values: list[float], finite: bool) -> None:
     assert blocks.finite(np.array(values)) is finite
     assert blocks.finite(np.array([1, 2])) is True
+
+
+def test_rows_alone_read_what_they_need_and_no_more() -> None:
+    g = geometry((1, 1, 9), (1, 1, 3), stride=(2,), padding=((2, 3),), dilation=(2,))
+    few = im2col.rows_of(g, slice(1, 3))  # x[0:5] and x[2:7]
+    assert (few.padding, few.output_size) == (((0, -2),), (2,))
+    assert im2col.rows_of(g, slice(0, 5)) is g
 
 
 def test_a_phase_without_taps_is_zero() -> None:
