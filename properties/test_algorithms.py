@@ -17,7 +17,7 @@ import pytest
 
 import engine
 from engine import algorithms, definition
-from engine.algorithms import blocks, exact, im2col, limits, phases
+from engine.algorithms import band, blocks, exact, im2col, limits, phases
 from engine.geometry import Geometry
 from properties.benchmark import CASES
 from properties.cases.data import arrays
@@ -230,6 +230,11 @@ def test_integers_are_summed_where_no_sum_is_rounded(
     assert exact.carrier(terms, x, -x) == carrier
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_integers_with_and_without_a_sign_are_summed_as_floats(dtype: str) -> None:
+    assert exact.carrier(1, np.ones(1, dtype), np.ones(1, dtype)) == "float32"
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "complex128"])
 def test_floats_are_summed_as_they_are(dtype: str) -> None:
     x = np.ones(1, dtype)
@@ -283,6 +288,64 @@ def test_pieces_cover_the_length(length: int, pieces: list[tuple[int, int]]) -> 
 def test_what_is_not_finite_is_found(values: list[float], finite: bool) -> None:
     assert blocks.finite(np.array(values)) is finite
     assert blocks.finite(np.array([1, 2])) is True
+
+
+def test_an_input_of_one_axis_is_one_row() -> None:
+    g = geometry((1, 1, 9), (1, 1, 3), stride=(2,), padding=(ONE,), dilation=(2,))
+    assert blocks.with_rows(g) == geometry(
+        (1, 1, 1, 9), (1, 1, 1, 3), stride=(1, 2), padding=((0, 0), ONE), dilation=(1, 2)
+    )
+    image = geometry((1, 1, 3, 3), (1, 1, 1, 1))
+    assert blocks.with_rows(image) is image
+
+
+def test_a_block_reads_what_its_taps_meet_and_no_more() -> None:
+    g = geometry((1, 1, 9, 20), (1, 1, 3, 3), stride=(1, 2), dilation=(1, 3))
+    assert blocks.read(g, np.ones((9, 20)), (0, 0), 4, 5, 1).shape == (4, 4 * 2 + 2 * 3 + 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rows"),
+    [
+        ((10, 1, 5, 2), [range(4), range(4, 8), range(8, 10)]),
+        ((7, 2, 3, 3), [range(0, 6, 2), range(6, 8, 2), range(1, 7, 2)]),
+        ((2, 1, 1, 1), [range(1), range(1, 2)]),
+        ((1, 3, 4, 2), [range(0, 1, 3)]),
+    ],
+)
+def test_blocks_have_whole_groups_of_rows_and_then_the_rest(
+    sizes: tuple[int, int, int, int], rows: list[range]
+) -> None:
+    assert band.row_blocks(*sizes) == rows
+
+
+@pytest.mark.parametrize(
+    ("dilation", "stride", "wanted"), [(1, 3, (1, 3)), (4, 2, (2, 1)), (4, 6, (2, 3))]
+)
+def test_every_so_many_rows_are_a_problem_without_dilation(
+    dilation: int, stride: int, wanted: tuple[int, int]
+) -> None:
+    assert band.undilated(dilation, stride) == wanted
+
+
+def test_a_band_has_the_rows_that_its_taps_cover() -> None:
+    assert band.banded(np.ones((1, 1, 1, 2, 1)), 3, 2).shape == (1, 3, 2 * 2 + 2)
+
+
+def test_phases_read_what_they_need_and_no_more() -> None:
+    g = geometry((1, 1, 12), (1, 1, 5), stride=(2,), padding=((2, 1),))  # y has 6 elements
+    even, odd = phases.phases(g, 0)
+    assert (even.padding, even.kernel_size, even.output_size) == ((1, 1), 3, 6)
+    assert (odd.padding, odd.kernel_size, odd.output_size) == ((0, 1), 2, 6)
+
+
+@each_part
+def test_integers_count_all_products_of_a_sum(part: str) -> None:
+    shapes = {"input_gradient": ((1, 1, 13), (5, 1, 5)), "weight_gradient": ((5, 1, 5), (1, 1, 1))}
+    g = geometry(*shapes.get(part, ((1, 5, 13), (1, 5, 5))))
+    whole = operands(Random(0), g, part, "int64")
+    given = [22_000_000 - abs(array) for array in whole]  # 25 products of 2^48.6 are above 2^53
+    assert_as_defined(g, part, given)
 
 
 def test_rows_alone_read_what_they_need_and_no_more() -> None:

@@ -39,7 +39,7 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
     g = with_rows(g)
     step, stride = undilated(g.dilation[-2], g.stride[-2])
-    most = for_band(g, stride, -(-g.output_size[-2] // step), x.itemsize)
+    most = for_band(g, x.itemsize, step=step, stride=stride)
     blocks = [
         *product(
             cut(g.groups, most.groups),

@@ -38,9 +38,7 @@ def box(x: Array, starts: Sequence[int], steps: Sequence[int], counts: Sequence[
         first = min(count, max(0, -(start // step)))
         end = min(count, max(first, -((start - size) // step)))
         inside.append(slice(first, end))
-        source.append(
-            slice(start + first * step, start + end * step, step) if first < end else slice(0)
-        )
+        source.append(slice(start + first * step, start + end * step, step))
     result = np.zeros((*x.shape[:leading], *counts), x.dtype)
     result[tuple(inside)] = x[tuple(source)]
     return result
@@ -70,4 +68,4 @@ def taps(g: Geometry, source: Array, columns: int) -> Array:
 def finite(x: Array) -> bool:
     """Whether 0·x is 0 throughout; may deny it where squares overflow, never the reverse."""
     flat = x.reshape(-1)
-    return x.dtype.kind in "iu" or bool(np.isfinite(flat @ flat))
+    return bool(np.isfinite(flat @ flat))

@@ -13,18 +13,16 @@ must not meet NaN or inf in the weight: the caller sees to it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import product
 from math import gcd
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..geometry import Array, Geometry
 
 Forward: TypeAlias = Callable[[Geometry, Array, Array, Array], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
+class Phase(NamedTuple):
     """One axis of a phase: a convolution of stride 1."""
 
     places: slice  # of the phase in gx

@@ -36,11 +36,12 @@ def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
     return work <= limits.TINY or prod(g.kernel_size) == 1 or short or dtype.kind in "iu"
 
 
-def for_band(g: Geometry, stride: int, length: int, itemsize: int) -> Block:
+def for_band(g: Geometry, itemsize: int, *, step: int, stride: int) -> Block:
     """Take few columns, then few channels, until a block has as many rows as the kernel.
 
-    `stride` is that of its rows in the buffer, `length` the most rows that follow one another.
+    Its output rows lie `step` apart, and `stride` is theirs in the buffer.
     """
+    length = -(-g.output_size[-2] // step)
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
     taps = prod(g.kernel_size) // kr  # of one row
     together = -(-limits.FEW_ROWS // g.filters) if kr > 1 else 1
