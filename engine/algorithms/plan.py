@@ -82,6 +82,8 @@ def for_correlate(g: Geometry, itemsize: int) -> Block:
 
 def for_im2col(g: Geometry) -> tuple[int, int]:
     """Samples and rows that are unfolded at once, with their part of the output."""
+    if g.batch == 0:  # nothing is unfolded, and the rows may be too many even to count
+        return 1, g.output_size[0]
     row = g.groups * (g.channels * prod(g.kernel_size) + g.filters) * prod(g.output_size[1:])
     rows = max(1, limits.FEW_ELEMENTS // max(1, row))
     return even(g.batch, rows // g.output_size[0]), even(g.output_size[0], rows)
