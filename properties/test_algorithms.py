@@ -150,7 +150,7 @@ BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
         {"BUFFER": 64, "WIDTHS": (8, 4), "PLACES": 7},
     ),
     "blocks of groups": (geometry((1, 6, 5, 5), (12, 1, 3, 3), 6), {"BUFFER": 500}),
-    "products in parts": (geometry((1, 4, 6, 40), (32, 4, 3, 3)), {"SMALL_PRODUCT": 9000}),
+    "products in parts": (geometry((1, 4, 6, 40), (32, 4, 3, 3)), {"SMALL_PRODUCT": 30_000}),
     "a dilation of rows beyond the output": (
         geometry((1, 1, 9, 9), (3, 1, 3, 3), dilation=(4, 1)),
         {},
@@ -310,6 +310,9 @@ def test_a_block_reads_what_its_taps_meet_and_no_more() -> None:
         ((10, 1, 5, 2), [range(4), range(4, 8), range(8, 10)]),
         ((7, 2, 3, 3), [range(0, 6, 2), range(6, 8, 2), range(1, 7, 2)]),
         ((2, 1, 1, 1), [range(1), range(1, 2)]),
+        ((7, 2, 4, 2), [range(0, 8, 2), range(1, 5, 2), range(5, 7, 2)]),
+        ((4, 1, 2, 2), [range(2), range(2, 4)]),
+        ((10, 1, 2, 3), [range(3), range(3, 6), range(6, 9), range(9, 10)]),
         ((1, 3, 4, 2), [range(0, 1, 3)]),
     ],
 )

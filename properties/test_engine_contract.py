@@ -304,6 +304,11 @@ def test_a_folded_image_is_contiguous_without_its_border() -> None:
     assert image.flags.c_contiguous
 
 
+def test_a_bool_gradient_of_the_output_is_a_mismatch_of_dtypes() -> None:
+    with pytest.raises(engine.ArgumentError, match="expected float64, the dtype of the first"):
+        engine.grad.conv1d_weight(X, W.shape, X.astype(bool))
+
+
 class Used(Exception):
     """An algorithm was asked for something."""
 

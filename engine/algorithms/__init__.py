@@ -26,9 +26,9 @@ from .plan import joins_rows
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
     """(N, G·C, *X), (G·O, C, *K) -> (N, G·O, *Y)."""
-    wide = exact.carrier(g.channels * prod(g.kernel_size), x, w)
-    y = np.empty(g.output_shape, wide)
-    into(g, x.astype(wide, copy=False), grouped(g, w.astype(wide, copy=False)), y)
+    left, right = exact.carried(g.channels * prod(g.kernel_size), x, w)
+    y = np.empty(g.output_shape, left.dtype)
+    into(g, left, grouped(g, right), y)
     return exact.cast(y, x.dtype)
 
 
@@ -39,24 +39,21 @@ def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
 
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
-    wide = exact.carrier(g.filters * prod(g.kernel_size), w, gy)
-    kernels, outputs = grouped(g, w.astype(wide, copy=False)), gy.astype(wide, copy=False)
-    gx = np.empty(g.input_shape, wide)
-    if joins_rows(g, wide) or not finite(kernels):  # phases surround gy with zeros
-        im2col.input_gradient(g, kernels, outputs, gx)
+    left, right = exact.carried(g.filters * prod(g.kernel_size), w, gy)
+    kernels, gx = grouped(g, left), np.empty(g.input_shape, left.dtype)
+    if joins_rows(g, gx.dtype) or not finite(kernels):  # phases surround gy with zeros
+        im2col.input_gradient(g, kernels, right, gx)
     else:
-        phases.input_gradient(g, kernels, outputs, gx, into)
+        phases.input_gradient(g, kernels, right, gx, into)
     return exact.cast(gx, gy.dtype)
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
     """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
-    wide = exact.carrier(g.batch * prod(g.output_size), x, gy)
-    gw = np.empty(g.weight_shape, wide)
-    chosen = im2col if joins_rows(g, wide) else correlate
-    chosen.weight_gradient(
-        g, x.astype(wide, copy=False), gy.astype(wide, copy=False), grouped(g, gw)
-    )
+    left, right = exact.carried(g.batch * prod(g.output_size), x, gy)
+    gw = np.empty(g.weight_shape, left.dtype)
+    chosen = im2col if joins_rows(g, gw.dtype) else correlate
+    chosen.weight_gradient(g, left, right, grouped(g, gw))
     return exact.cast(gw, x.dtype)
 
 

@@ -28,6 +28,12 @@ def carrier(terms: int, left: Array, right: Array) -> np.dtype[Any]:
     return next(exact, left.dtype)
 
 
+def carried(terms: int, left: Array, right: Array) -> tuple[Array, Array]:
+    """Both operands in the dtype in which their products are summed."""
+    wide = carrier(terms, left, right)
+    return left.astype(wide, copy=False), right.astype(wide, copy=False)
+
+
 def magnitude(x: Array) -> int:
     """The largest absolute value, as a Python integer: |-128| is no int8."""
     return max(int(x.max(initial=0)), -int(x.min(initial=0)))
