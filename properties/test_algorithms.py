@@ -143,6 +143,10 @@ BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
         geometry((1, 2, 14, 6), (2, 1, 3, 3), 2, stride=(2, 1)),
         {"FEW_ROWS": 2},
     ),
+    "blocks of rows together, and a rest": (
+        geometry((1, 2, 9, 6), (2, 1, 3, 3), 2),
+        {"BUFFER": 384, "FEW_ROWS": 2, "WIDTHS": (4, 2)},
+    ),
     "blocks of rows": (geometry((1, 1, 12, 6), (4, 1, 3, 3)), {"BUFFER": 600}),
     "blocks of channels": (geometry((1, 9, 6, 6), (4, 9, 3, 3), padding=PAIR), {"BUFFER": 900}),
     "blocks of columns": (
