@@ -44,7 +44,10 @@ class Checker:
         raise ArgumentError(self.function, argument, message)
 
     def array(self, argument: str, value: object, boolean: bool = False) -> Array:
-        """`value` as a plain ndarray of a dtype that can be convolved, or of bool if it may be."""
+        """`value` as a plain ndarray of a dtype that can be convolved, or of bool if it may be.
+
+        It may for operands after the first: beside another dtype, bool is no missing kernel.
+        """
         if type(value) is not np.ndarray:
             if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
                 raise ArgumentTypeError(
@@ -133,7 +136,7 @@ class Checker:
 
     def kernels(self, value: object, dtype: np.dtype[Any] | None = None) -> Array:
         """The weight: one axis more than a sample, and of the first array's dtype."""
-        weight = self.array("weight", value)
+        weight = self.array("weight", value, boolean=dtype is not None)
         self.kernel_axes("weight", weight.shape)
         if dtype is not None:
             self.same_dtype("weight", weight, dtype)
@@ -168,7 +171,7 @@ class Checker:
 
     def gradient(self, value: object, dtype: np.dtype[Any], result: Sizes, ndim: int) -> Array:
         """The gradient of a result, of exactly its shape; returned with its batch axis."""
-        gradient = self.array("grad_output", value)
+        gradient = self.array("grad_output", value, boolean=True)
         self.same_dtype("grad_output", gradient, dtype)
         expected = result[len(result) - ndim :]
         if gradient.shape != expected:
@@ -181,7 +184,7 @@ class Checker:
     def bias(self, value: object, dtype: np.dtype[Any], channels: int) -> Array | None:
         if value is None:
             return None
-        bias = self.array("bias", value)
+        bias = self.array("bias", value, boolean=True)
         self.same_dtype("bias", bias, dtype)
         if bias.shape != (channels,):
             self.reject(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import im2col
+from . import algorithms
 from .geometry import Array, Geometry
 
 
@@ -28,7 +28,7 @@ class Algorithm(Protocol):
         """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
 
 
-DEFAULT: Algorithm = im2col
+DEFAULT: Algorithm = algorithms
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:

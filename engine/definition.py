@@ -8,7 +8,6 @@ it was made from. Every faster algorithm computes this and is held against it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -59,7 +58,7 @@ def origins(g: Geometry) -> Array:
     zeros = ((0, 0),) * len(g.padding)
     indices = np.arange(prod(g.padded_size)).reshape(1, 1, *g.padded_size)
     places, taps = prod(g.output_size), prod(g.kernel_size)
-    return windows(replace(g, padding=zeros), indices).reshape(places, taps)
+    return windows(g._replace(padding=zeros), indices).reshape(places, taps)
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:

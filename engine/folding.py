@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from . import im2col
+from .algorithms import im2col
 from .arguments import WindowOptions, for_fold, for_unfold
 from .compute import accumulator, rounded
 from .geometry import Array, Ints
@@ -114,8 +114,8 @@ def fold(
         kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
     )
     g, x = for_fold(input, output_size, options)
-    columns = x.reshape(g.batch, g.channels, *g.kernel_size, *g.output_size)
+    columns = x.reshape(-1, *g.kernel_size, *g.output_size)  # (N·C, *K, *Y)
     with np.errstate(all="ignore"):
         total = im2col.col2im(g, columns.astype(accumulator(x.dtype), copy=False))
-        result = rounded(total, x.dtype)
+        result = rounded(np.ascontiguousarray(total), x.dtype).reshape(g.input_shape)
     return result if input.ndim == 3 else result[0]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from . import FUNCTIONS, Layer, native_kernels, on_arrays, tensor
 from . import gradients as gradients_on
@@ -50,6 +51,44 @@ def _namespace(tensor: Tensor) -> SimpleNamespace:
     functions = {name: as_shipped(on_arrays(name, tensor)) for name in FUNCTIONS}
     layers = {kind.__name__: _layer(kind, tensor) for kind in LAYERS}
     return SimpleNamespace(**functions, **layers, gradients=gradients, accumulator=accumulator)
+
+
+def prepared(
+    function: str,
+    operands: Mapping[str, Any],
+    given: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    grad_output: Any,
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """What computes the output, and all gradients, of tensors that are made beforehand.
+
+    `given` are the arguments of the call, `arguments` all of them with one integer per axis. The
+    gradients come from the kernel that autograd calls. For measuring time; switches nothing.
+    """
+    x, w, gy = map(tensor, (operands["input"], operands["weight"], grad_output))
+    b = tensor(operands.get("bias"))
+    sizes = None if b is None else [*b.shape]
+    steps = [[*arguments[name]] for name in ("stride", "padding", "dilation")]
+    extra = [*arguments.get("output_padding", [0] * len(steps[0]))]
+    options = (*steps, "output_padding" in arguments, extra, arguments["groups"])
+    mask = [True, True, b is not None]
+
+    def output() -> Any:
+        return getattr(F, function)(x, w, b, **given)
+
+    def gradients() -> Any:
+        found = torch.ops.aten.convolution_backward(gy, x, w, sizes, *options, mask)
+        return [g for g in found if g is not None]
+
+    return output, gradients
+
+
+def version() -> str:
+    return torch.__version__
+
+
+def threads() -> int:
+    return torch.get_num_threads()
 
 
 def _layer(kind: type[Layer], tensor: Tensor) -> type[Layer]:

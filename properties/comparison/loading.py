@@ -71,6 +71,15 @@ def _load_file(path: Path) -> ModuleType:
         raise EngineError(f"--engine {path}: {one_line(error)}") from error
 
 
+def load_package(spec: str, folder: Path, name: str) -> Engine:
+    """The package in a folder as an engine, under another name: its imports must be relative."""
+    places = [str(folder)]
+    found = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=places
+    )
+    return _offering(Engine(spec, _executed(found), str(folder)))
+
+
 def _executed(spec: Any) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module

@@ -61,9 +61,11 @@ TESTS = tuple(
     for path in sorted(Path(properties.__file__).parent.glob("test_*.py"))
     if "\nimport engine\n" in path.read_text(encoding="utf-8")
 )
-# Those that ask another process, those of torch or of the table of calls alone, and what cases of
-# layers check as well.
+# Those that ask another process, those of torch or of the table of calls alone, what cases of
+# layers check as well, and those of memory, to which the tracing of lines adds.
 ELSEWHERE = {
+    "test_a_layer_takes_no_more_than_2_mib",
+    "test_the_memory_does_not_grow_with_the_batch",
     "test_value_and_gradients_are_torchs",
     "test_the_engine_does_not_need_torch",
     "test_the_engine_imports_only_numpy",

@@ -1,0 +1,65 @@
+"""The gradient of the weight, by products of what its taps meet with the gradient of the output.
+
+A buffer holds what every tap of the kernel but its row meets, in lines: (J, h·columns). What the
+i-th tap of a column meets lies i rows further on, as a view, so that one buffer serves them all:
+
+    line of the buffer:  row 0 | row 1 | row 2 | row 3
+    i = 0                └───────────────────┘           gw[i] (J × O) += view (J × places)
+    i = 1                        └───────────────────┘                    @ gy (places × O)
+
+With a stride s of rows, rows q, q + s, q + 2·s … are a buffer for the taps i that meet them.
+
+Costs 2·O·C·K·Y flops, and copies K / kr times the input. Memory: `limits.BUFFER` bytes.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from ..geometry import Array, Geometry, Sizes
+from .blocks import cut, read, taps, with_rows
+from .plan import for_correlate, part
+
+
+def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
+    """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K)."""
+    g = with_rows(g)
+    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
+    gy = gy.reshape(g.batch, g.groups, g.filters, *g.output_size)
+    *leading, kr, kc = g.kernel_size
+    total = np.zeros((kr, g.groups, g.channels, *leading, kc, g.filters), x.dtype)
+    most = for_correlate(g, x.itemsize)
+    for groups, channels, rows, columns in product(
+        cut(g.groups, most.groups),
+        cut(g.channels, most.channels),
+        cut(g.output_size[-2], most.rows),
+        cut(g.output_size[-1], most.columns),
+    ):
+        for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
+            outputs = gy[n, groups, :, *lead, rows, columns]  # (G, O, r, c)
+            place = (*lead, rows.start, columns.start)
+            add(g, x[n, groups, channels], outputs, place, total[:, groups, channels])
+    by_filter = np.moveaxis(np.moveaxis(total, -1, 2), 0, -2)  # (G, O, C, …, kr, kc)
+    gw[...] = by_filter.reshape(gw.shape)
+
+
+def add(g: Geometry, x: Array, gy: Array, place: Sizes, total: Array) -> None:
+    """(G, C, *X), (G, O, r, c) -> added to total (kr, G, C, …, kc, O)."""
+    groups, filters, rows, columns = gy.shape
+    places = rows * columns
+    outputs = gy.reshape(groups, filters, places).swapaxes(1, 2)  # (G, r·c, O)
+    outputs = np.ascontiguousarray(outputs)[:, None]  # (G, 1, r·c, O)
+    reads = [i * g.dilation[-2] for i in range(g.kernel_size[-2])]
+    for phase in {row % g.stride[-2] for row in reads}:
+        met = [i for i, row in enumerate(reads) if row % g.stride[-2] == phase]
+        height = rows + reads[met[-1]] // g.stride[-2]
+        source = read(g, x, place, height, columns, g.stride[-2], phase)
+        m = part(total[0, 0, ..., 0].size, places * filters)
+        buffer = taps(g, source, columns).reshape(groups, -1, m, height * columns)  # J = J/m · m
+        buffer = np.ascontiguousarray(buffer)
+        for i in met:
+            first = reads[i] // g.stride[-2] * columns
+            products = buffer[..., first : first + places] @ outputs  # (G, J/m, m, O)
+            total[i] += products.reshape(total[i].shape)

@@ -1,0 +1,97 @@
+"""The benchmark runs, and says what it measured; no test here depends on a time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from properties import benchmark
+from properties.cases.line import parse
+from properties.comparison.loading import load_package
+
+
+def report(folder: Path, *options: str) -> Any:
+    """What two small cases write in two rounds."""
+    file = folder / "report.json"
+    benchmark.main(["--only", "i,g", "--rounds", "2", "--json", str(file), *options])
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_a_report_has_the_output_and_the_gradients_of_each_case(tmp_path: Path) -> None:
+    found = report(tmp_path)
+    parts = [(result["case"], result["part"]) for result in found["results"]]
+    assert parts == [(c, p) for c in "ig" for p in ("forward", "gradients")]
+    assert all({*result["best"]} == {"engine", "torch"} for result in found["results"])
+    assert all(result["ratio"] > 0 for result in found["results"])
+    assert found["machine"]["threads"] == {"torch": 1, "blas": "1"}
+
+
+def test_tiny_calls_stay_out_of_the_means(tmp_path: Path) -> None:
+    found = report(tmp_path)
+    ratios = {r["part"]: r["ratio"] for r in found["results"] if r["case"] == "g"}
+    assert found["means"] == pytest.approx(ratios)
+
+
+def test_a_baseline_is_measured_beside_and_the_engine_against_itself(tmp_path: Path) -> None:
+    results = report(tmp_path, "--baseline", "engine")["results"]
+    assert all({*r["best"]} == {"engine", "again", "baseline", "torch"} for r in results)
+    assert all(r["noise"] == r["best"]["again"] / r["best"]["engine"] for r in results)
+    assert all(r["ratio"] == r["best"]["engine"] / r["best"]["baseline"] for r in results)
+
+
+def test_another_copy_of_the_engine_is_loaded_beside() -> None:
+    found = load_package("copy", Path(engine.__file__).parent, "engine_beside")
+    assert found.namespace.conv2d is not engine.conv2d
+    assert found.namespace.conv2d.__module__ == "engine_beside.functional"
+
+
+def test_what_is_neither_module_nor_file_nor_revision_is_no_baseline() -> None:
+    with pytest.raises(SystemExit, match="--baseline no_such: neither a module"):
+        benchmark.baseline("no_such")
+
+
+@pytest.mark.parametrize(("limit", "code"), [("1e-9", 1), ("1e9", 0)])
+def test_a_ratio_above_the_limit_fails(limit: str, code: int) -> None:
+    assert benchmark.main(["--only", "i", "--rounds", "1", "--fail-above", limit]) == code
+
+
+def test_an_unknown_case_is_named() -> None:
+    with pytest.raises(SystemExit, match="--only z: expected some of L, a, b"):
+        benchmark.chosen("a,z")
+
+
+def test_a_letter_stands_for_all_layers_of_the_corpus() -> None:
+    assert [*benchmark.chosen("L")] == [*benchmark.layers()]
+    assert "conv2d((1, 3, 224, 224), (64, 3, 7, 7), stride=2" in benchmark.layers()["L1"]
+
+
+def test_pinned_kernels_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    benchmark.main(["--only", "i", "--rounds", "1"])
+    assert "WARNING: OPENBLAS_CORETYPE pins NumPy's kernels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "adds"),
+    [
+        ("conv2d((2, 4, 5, 5), (6, 2, 3, 3), groups=2)", 2 * 6 * 9 * 2 * 9),
+        ("conv_transpose1d((2, 4, 5), (4, 3, 2), stride=2)", 2 * 4 * 5 * 3 * 2),
+    ],
+)
+def test_multiply_adds_are_counted_once_for_each_product(line: str, adds: int) -> None:
+    assert benchmark.multiply_adds(parse(line)) == adds
+
+
+def test_results_that_differ_are_not_compared() -> None:
+    case = parse("conv1d((1, 1, 3), (1, 1, 2))")
+    right: benchmark.Calls = {"forward": lambda: np.array(1.0)}
+    wrong: benchmark.Calls = {"forward": lambda: np.array(2.0)}
+    with pytest.raises(SystemExit, match="differ"):
+        benchmark.assert_alike(case, right, wrong)

@@ -1,0 +1,409 @@
+"""Each algorithm of the engine agrees with the definition, however its work is cut.
+
+The sizes at which one algorithm ends and the next begins are lowered here, so that small cases
+meet every tile, block and remainder. Data are integers: every order of summation is exact.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine
+from engine import algorithms, definition
+from engine.algorithms import band, blocks, exact, im2col, limits, phases
+from engine.geometry import Geometry
+from properties.benchmark import CASES
+from properties.cases.data import arrays
+from properties.cases.line import parse
+
+PARTS = {
+    "forward": ("input", "weight"),
+    "input_gradient": ("weight", "output"),
+    "weight_gradient": ("input", "output"),
+}
+each_part = pytest.mark.parametrize("part", PARTS)
+BLOCKED: dict[str, Any] = {"TINY": 0, "SHORT_ROW": 0}  # whatever is not empty or of one tap
+
+
+@contextmanager
+def lowered(**sizes: Any) -> Iterator[None]:
+    """Inside, other limits."""
+    before = {name: getattr(limits, name) for name in sizes}
+    vars(limits).update(sizes)
+    try:
+        yield
+    finally:
+        vars(limits).update(before)
+
+
+def geometry(
+    x: tuple[int, ...], w: tuple[int, ...], groups: int = 1, **steps: tuple[Any, ...]
+) -> Geometry:
+    """The geometry of a convolution; a padding of two integers per axis may differ."""
+    n = len(w) - 2
+    s, d = steps.get("stride", (1,) * n), steps.get("dilation", (1,) * n)
+    p = steps.get("padding", ((0, 0),) * n)
+    axes = zip(x[2:], w[2:], s, d, p, strict=True)
+    y = tuple((size + lo + hi - f * (k - 1) - 1) // t + 1 for size, k, t, f, (lo, hi) in axes)
+    return Geometry(x[0], groups, w[1], w[0] // groups, x[2:], w[2:], s, p, d, y)
+
+
+def drawn(r: Random) -> Geometry:
+    """A small geometry of any kind; some with no sample, no channel or no filter."""
+    n = r.choice([1, 2, 2, 3])
+    groups, channels, filters = r.choice([1, 1, 2, 3]), r.choice([1, 2, 3, 5]), r.choice([1, 2, 5])
+    k = tuple(r.choice([1, 2, 3, 4]) for _ in range(n))
+    s, d = (tuple(r.choice([1, 1, 2, 3, 4]) for _ in range(n)) for _ in range(2))
+    p = tuple((r.choice([0, 1, 4]), r.choice([0, 1, 4])) for _ in range(n))
+    most = {1: 30, 2: 8, 3: 4}[n]
+    least = [f * (t - 1) + 1 - lo - hi for t, f, (lo, hi) in zip(k, d, p, strict=True)]
+    x = tuple(max(1, e) + r.randrange(most) for e in least)
+    sizes = (channels * groups, filters * groups)
+    batch = r.choice([1, 2, 3])
+    shapes = ((batch, sizes[0], *x), (sizes[1], channels, *k))
+    return geometry(*shapes, groups, stride=s, dilation=d, padding=p)
+
+
+def drawn_limits(r: Random) -> dict[str, Any]:
+    width = r.choice([1, 2, 4, 8])
+    return {
+        "BUFFER": r.choice([1, 64, 256, 1024, 4096, 1 << 20]),
+        "SMALL_PRODUCT": r.choice([1, 100, 1000, 10**6]),
+        "WIDTHS": r.choice([(2 * width, width), (64, 32), (3, 2)]),
+        "WASTE": r.choice([1, 2, 7]),
+        "FEW_ROWS": r.choice([1, 2, 3, 4, 8]),
+        "TINY": r.choice([0, 0, 0, 300]),
+        "SHORT_ROW": r.choice([0, 0, 3]),
+        "FEW_ELEMENTS": r.choice([1, 100, 1 << 19]),
+        "PLACES": r.choice([1, 3, 16, 448]),
+    }
+
+
+DTYPES = ("float32", "float32", "float64", "complex64", "int8", "int64", "uint64")
+
+
+def filled(r: Random, shape: tuple[int, ...], dtype: str, special: bool = False) -> Any:
+    """Integers, among them a few inf and nan if `special`."""
+    random = np.random.default_rng(r.getrandbits(32))
+    kind = np.dtype(dtype).kind
+    values: Any = random.integers(0 if kind == "u" else -3, 4, shape)
+    if kind == "c":
+        values = values + 1j * random.integers(-3, 4, shape)
+    result = values.astype(dtype)
+    if special and kind == "f":
+        chosen = random.integers(0, max(1, result.size), min(2, result.size))
+        result.reshape(-1)[chosen] = random.choice([np.inf, -np.inf, np.nan], chosen.size)
+    return result
+
+
+def operands(r: Random, g: Geometry, part: str, dtype: str, special: bool = False) -> list[Any]:
+    shapes = {"input": g.input_shape, "weight": g.weight_shape, "output": g.output_shape}
+    return [filled(r, shapes[name], dtype, special) for name in PARTS[part]]
+
+
+def assert_as_defined(g: Geometry, part: str, given: list[Any]) -> None:
+    with np.errstate(all="ignore"):
+        wanted, found = (getattr(a, part)(g, *given) for a in (definition, algorithms))
+    np.testing.assert_array_equal(found, wanted, strict=True)
+
+
+@each_part
+@pytest.mark.parametrize("seed", range(250))
+def test_any_cut_gives_what_the_definition_gives(seed: int, part: str) -> None:
+    r = Random(seed)
+    g, sizes, dtype = drawn(r), drawn_limits(r), r.choice(DTYPES)
+    with lowered(**sizes):
+        assert_as_defined(g, part, operands(r, g, part, dtype))
+
+
+@each_part
+@pytest.mark.parametrize("seed", range(100))
+def test_inf_and_nan_reach_what_they_are_multiplied_with_and_no_more(seed: int, part: str) -> None:
+    r = Random(seed)
+    g, sizes = drawn(r), drawn_limits(r)
+    with lowered(**sizes):
+        assert_as_defined(g, part, operands(r, g, part, "float64", special=True))
+
+
+# Shapes of input and weight, groups, steps, and limits: each just below, at or above a boundary.
+PAIR, ONE = ((1, 1), (1, 1)), (1, 1)
+BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
+    "a column beyond the tile": (geometry((1, 2, 5, 11), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
+    "whole tiles": (geometry((1, 2, 5, 10), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
+    "a row beyond those together": (geometry((1, 2, 8, 6), (2, 1, 3, 3), 2), {"FEW_ROWS": 5}),
+    "fewer rows than together": (geometry((1, 2, 4, 6), (2, 1, 3, 3), 2), {"FEW_ROWS": 5}),
+    "together with a stride": (
+        geometry((1, 2, 14, 6), (2, 1, 3, 3), 2, stride=(2, 1)),
+        {"FEW_ROWS": 2},
+    ),
+    "blocks of rows together, and a rest": (
+        geometry((1, 2, 9, 6), (2, 1, 3, 3), 2),
+        {"BUFFER": 384, "FEW_ROWS": 2, "WIDTHS": (4, 2)},
+    ),
+    "blocks of rows": (geometry((1, 1, 12, 6), (4, 1, 3, 3)), {"BUFFER": 600}),
+    "blocks of channels": (geometry((1, 9, 6, 6), (4, 9, 3, 3), padding=PAIR), {"BUFFER": 900}),
+    "blocks of columns": (
+        geometry((1, 2, 5, 40), (3, 2, 3, 3), padding=PAIR),
+        {"BUFFER": 64, "WIDTHS": (8, 4), "PLACES": 7},
+    ),
+    "blocks of groups": (geometry((1, 6, 5, 5), (12, 1, 3, 3), 6), {"BUFFER": 500}),
+    "products in parts": (geometry((1, 4, 6, 40), (32, 4, 3, 3)), {"SMALL_PRODUCT": 30_000}),
+    "a dilation of rows beyond the output": (
+        geometry((1, 1, 9, 9), (3, 1, 3, 3), dilation=(4, 1)),
+        {},
+    ),
+    "a dilation of rows that the stride shares": (
+        geometry((1, 1, 20, 9), (3, 1, 3, 3), dilation=(4, 2), stride=(2, 3)),
+        {},
+    ),
+    "more stride than kernel": (geometry((1, 1, 9, 9), (2, 1, 2, 2), stride=(3, 4)), {}),
+    "padding wider than the kernel": (
+        geometry((1, 1, 3, 3), (2, 1, 2, 2), padding=((4, 0),) * 2),
+        {},
+    ),
+    "two leading axes": (
+        geometry((1, 2, 3, 3, 4, 5), (2, 2, 2, 2, 2, 2), padding=(ONE, (0, 1), ONE, (2, 0))),
+        {"BUFFER": 2000},
+    ),
+    "no sample": (geometry((0, 2, 5, 5), (2, 2, 3, 3)), {}),
+    "no channel": (geometry((1, 0, 5, 5), (2, 0, 3, 3)), {}),
+    "no filter": (geometry((1, 2, 5, 5), (0, 2, 3, 3)), {}),
+    "rows unfolded apart": (
+        geometry((3, 2, 9, 5), (2, 2, 3, 3), stride=(2, 1), padding=PAIR),
+        {"SHORT_ROW": 99, "FEW_ELEMENTS": 100, "TINY": 0},
+    ),
+    "samples unfolded apart": (
+        geometry((3, 2, 4, 5), (3, 2, 3, 3), padding=PAIR),
+        {"SHORT_ROW": 99, "FEW_ELEMENTS": 800, "TINY": 0},
+    ),
+    "one tap": (geometry((2, 3, 5, 5), (4, 3, 1, 1), stride=(2, 2), padding=PAIR), {}),
+}
+
+
+@each_part
+@pytest.mark.parametrize("name", BOUNDARIES)
+def test_the_boundaries_are_exact(name: str, part: str) -> None:
+    g, sizes = BOUNDARIES[name]
+    with lowered(**{**BLOCKED, **sizes}):
+        assert_as_defined(g, part, operands(Random(0), g, part, "float32"))
+
+
+# ---- What only the limits as they are lead to ----
+
+LARGE = {
+    "a band": geometry((1, 8, 30, 70), (16, 8, 3, 3), padding=PAIR),
+    "rows of no whole tile": geometry((1, 4, 30, 45), (8, 4, 3, 3), padding=PAIR),
+    "few filters": geometry((1, 8, 40, 56), (8, 1, 5, 5), 8, padding=((2, 2),) * 2),
+    "short rows": geometry((1, 32, 9, 9), (32, 32, 3, 3), padding=PAIR),
+    "one axis": geometry((2, 8, 1500), (8, 8, 9), padding=((4, 4),)),
+    "a volume": geometry((1, 4, 6, 12, 32), (4, 4, 3, 3, 3), padding=(ONE,) * 3),
+}
+
+
+@each_part
+@pytest.mark.parametrize("name", LARGE)
+def test_larger_convolutions_are_exact(name: str, part: str) -> None:
+    assert_as_defined(LARGE[name], part, operands(Random(1), LARGE[name], part, "float32"))
+
+
+# ---- Integers by way of floats ----
+
+
+@pytest.mark.parametrize(
+    ("terms", "largest", "carrier"),
+    [
+        (2**24 - 1, 1, "float32"),
+        (2**24, 1, "float64"),
+        (2**10, 2**7, "float64"),
+        (2**53 - 1, 1, "float64"),
+        (2**53, 1, "int64"),
+        (1, 2**31, "int64"),
+    ],
+)
+def test_integers_are_summed_where_no_sum_is_rounded(
+    terms: int, largest: int, carrier: str
+) -> None:
+    x = np.array([0, -largest])
+    assert exact.carrier(terms, x, -x) == carrier
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_integers_with_and_without_a_sign_are_summed_as_floats(dtype: str) -> None:
+    assert exact.carrier(1, np.ones(1, dtype), np.ones(1, dtype)) == "float32"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "complex128"])
+def test_floats_are_summed_as_they_are(dtype: str) -> None:
+    x = np.ones(1, dtype)
+    assert exact.carrier(1, x, x) == dtype
+
+
+@pytest.mark.parametrize(("values", "largest"), [([-128, 5], 128), ([127, -5], 127), ([], 0)])
+def test_the_largest_magnitude_may_be_that_of_no_element(values: list[int], largest: int) -> None:
+    assert exact.magnitude(np.array(values, "int8")) == largest
+
+
+@pytest.mark.parametrize(("large", "small"), [(2**20, 2**3), (2**40, 2**13 - 1)])
+def test_sums_too_large_for_a_float_wrap_around(large: int, small: int) -> None:
+    g = geometry((1, 3, 1), (1, 3, 1))
+    x, w = np.array([large, 1, large]).reshape(1, 3, 1), np.array([[[small], [1], [small]]])
+    assert algorithms.forward(g, x, w).tolist() == [[[2 * large * small + 1]]]
+
+
+# ---- Parts of their own ----
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "count", "wanted"),
+    [
+        (0, 1, 3, [1, 2, 3]),
+        (-2, 1, 4, [0, 0, 1, 2]),
+        (1, 2, 3, [2, 0, 0]),
+        (-3, 2, 4, [0, 0, 2, 0]),
+        (3, 1, 2, [0, 0]),
+        (-5, 2, 2, [0, 0]),
+        (-1, 3, 1, [0]),
+    ],
+)
+def test_a_box_is_zero_outside_the_input(
+    start: int, step: int, count: int, wanted: list[int]
+) -> None:
+    assert blocks.box(np.array([1, 2, 3]), [start], [step], [count]).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("length", "pieces"), [(0, []), (3, [(0, 3)]), (7, [(0, 3), (3, 6), (6, 7)])]
+)
+def test_pieces_cover_the_length(length: int, pieces: list[tuple[int, int]]) -> None:
+    assert [(piece.start, piece.stop) for piece in blocks.cut(length, 3)] == pieces
+
+
+@pytest.mark.parametrize(
+    ("values", "finite"),
+    [([1.0, -2.0], True), ([1.0, np.nan], False), ([np.inf], False), ([-np.inf, 0.0], False)],
+)
+def test_what_is_not_finite_is_found(values: list[float], finite: bool) -> None:
+    assert blocks.finite(np.array(values)) is finite
+    assert blocks.finite(np.array([1, 2])) is True
+
+
+def test_an_input_of_one_axis_is_one_row() -> None:
+    g = geometry((1, 1, 9), (1, 1, 3), stride=(2,), padding=(ONE,), dilation=(2,))
+    assert blocks.with_rows(g) == geometry(
+        (1, 1, 1, 9), (1, 1, 1, 3), stride=(1, 2), padding=((0, 0), ONE), dilation=(1, 2)
+    )
+    image = geometry((1, 1, 3, 3), (1, 1, 1, 1))
+    assert blocks.with_rows(image) is image
+
+
+def test_a_block_reads_what_its_taps_meet_and_no_more() -> None:
+    g = geometry((1, 1, 9, 20), (1, 1, 3, 3), stride=(1, 2), dilation=(1, 3))
+    assert blocks.read(g, np.ones((9, 20)), (0, 0), 4, 5, 1).shape == (4, 4 * 2 + 2 * 3 + 1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rows"),
+    [
+        ((10, 1, 5, 2), [range(4), range(4, 8), range(8, 10)]),
+        ((7, 2, 3, 3), [range(0, 6, 2), range(6, 8, 2), range(1, 7, 2)]),
+        ((2, 1, 1, 1), [range(1), range(1, 2)]),
+        ((7, 2, 4, 2), [range(0, 8, 2), range(1, 5, 2), range(5, 7, 2)]),
+        ((4, 1, 2, 2), [range(2), range(2, 4)]),
+        ((10, 1, 2, 3), [range(3), range(3, 6), range(6, 9), range(9, 10)]),
+        ((1, 3, 4, 2), [range(0, 1, 3)]),
+    ],
+)
+def test_blocks_have_whole_groups_of_rows_and_then_the_rest(
+    sizes: tuple[int, int, int, int], rows: list[range]
+) -> None:
+    assert band.row_blocks(*sizes) == rows
+
+
+@pytest.mark.parametrize(
+    ("dilation", "stride", "wanted"), [(1, 3, (1, 3)), (4, 2, (2, 1)), (4, 6, (2, 3))]
+)
+def test_every_so_many_rows_are_a_problem_without_dilation(
+    dilation: int, stride: int, wanted: tuple[int, int]
+) -> None:
+    assert band.undilated(dilation, stride) == wanted
+
+
+def test_a_band_has_the_rows_that_its_taps_cover() -> None:
+    assert band.banded(np.ones((1, 1, 1, 2, 1)), 3, 2).shape == (1, 3, 2 * 2 + 2)
+
+
+def test_phases_read_what_they_need_and_no_more() -> None:
+    g = geometry((1, 1, 12), (1, 1, 5), stride=(2,), padding=((2, 1),))  # y has 6 elements
+    even, odd = phases.phases(g, 0)
+    assert (even.padding, even.kernel_size, even.output_size) == ((1, 1), 3, 6)
+    assert (odd.padding, odd.kernel_size, odd.output_size) == ((0, 1), 2, 6)
+
+
+@each_part
+def test_integers_count_all_products_of_a_sum(part: str) -> None:
+    shapes = {"input_gradient": ((1, 1, 13), (5, 1, 5)), "weight_gradient": ((5, 1, 5), (1, 1, 1))}
+    g = geometry(*shapes.get(part, ((1, 5, 13), (1, 5, 5))))
+    whole = operands(Random(0), g, part, "int64")
+    given = [22_000_000 - abs(array) for array in whole]  # 25 products of 2^48.6 are above 2^53
+    assert_as_defined(g, part, given)
+
+
+def test_rows_alone_read_what_they_need_and_no_more() -> None:
+    g = geometry((1, 1, 9), (1, 1, 3), stride=(2,), padding=((2, 3),), dilation=(2,))
+    few = im2col.rows_of(g, slice(1, 3))  # x[0:5] and x[2:7]
+    assert (few.padding, few.output_size) == (((0, -2),), (2,))
+    assert im2col.rows_of(g, slice(0, 5)) is g
+
+
+def test_a_phase_without_taps_is_zero() -> None:
+    g = geometry((1, 1, 6), (1, 1, 1), stride=(3,))
+    taps = [(phase.places.start, phase.kernel_size) for phase in phases.phases(g, 0)]
+    assert taps == [(0, 1), (1, 0), (2, 0)]
+
+
+# ---- Memory ----
+
+MEMORY = 2 << 20  # bytes beyond operands and result
+
+
+def peak(letter: str, part: str, batch: int = 1) -> int:
+    """Bytes that a case of the benchmark takes at most, beyond operands and result."""
+    case = parse(CASES[letter])
+    given = arrays(case).operands
+    x = np.repeat(given["input"], batch, 0)
+    w, function = given["weight"], getattr(engine, case.op)
+    gy = function(x, w, **case.arguments)
+    calls = {
+        "forward": lambda: function(x, w, given["bias"], **case.arguments),
+        "input_gradient": lambda: gradient("input", x.shape, w, gy),
+        "weight_gradient": lambda: gradient("weight", x, w.shape, gy),
+    }
+
+    def gradient(of: str, *operands: Any) -> Any:
+        return getattr(engine.grad, f"{case.op}_{of}")(*operands, **case.arguments)
+
+    tracemalloc.start()
+    try:
+        result = calls[part]()
+        return tracemalloc.get_traced_memory()[1] - int(result.nbytes)
+    finally:
+        tracemalloc.stop()
+
+
+@each_part
+@pytest.mark.parametrize("letter", sorted({*CASES} - {"j", "k", "l"}))
+def test_a_layer_takes_no_more_than_2_mib(letter: str, part: str) -> None:
+    assert peak(letter, part) <= MEMORY
+
+
+@each_part
+@pytest.mark.parametrize("letter", ["b", "c", "e", "m"])
+def test_the_memory_does_not_grow_with_the_batch(letter: str, part: str) -> None:
+    assert peak(letter, part, batch=4) <= MEMORY
