@@ -20,7 +20,7 @@ from ..cases.rules import RULES
 
 Choose = Callable[[int], int]
 
-WEIGHTS = {"integers": 6, "reals": 3, "lopsided": 2}  # of the rules; others 1
+WEIGHTS = {"integers": 6, "reals": 3, "wrap": 4, "lopsided": 2}  # of the rules; others 1
 SEEDS = 1000
 
 
