@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import signature
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -71,7 +72,10 @@ def planted(prefix: str, fault: Fault) -> Engine:
     """Our engine with a fault in the functions whose names start with `prefix`."""
 
     def wrong(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda **given: fault(Call(function, given))
+        names = [*signature(function).parameters]
+        return lambda *first, **given: fault(
+            Call(function, {**dict(zip(names, first, strict=False)), **given})
+        )
 
     functions = {
         name: wrong(getattr(engine, name)) if name.startswith(prefix) else getattr(engine, name)
