@@ -65,18 +65,21 @@ class Ball:
         """Σ self · array, not conjugated: the real part, then the imaginary one if there is one.
 
         Integers stay exact: modulo 2**64, or where they stand as floats, in Python's integers.
+        Where the sum overflows in float64 nothing is known of it: the radius is infinite.
         """
         a, b = self.midpoint.ravel(), widen(array).ravel()
         calls = f"⟨{self.calls or 'data'}, data⟩"
         if a.dtype.kind == "i":
             return Ball(np.array([a @ b]), np.zeros(1), calls)
-        error = float((self.radius.ravel() * np.abs(b)).sum())
-        if error == 0 and _is_integral(a) and _is_integral(b):
+        if not self.radius.any() and _is_integral(a) and _is_integral(b):
             exact = _exact_dot(a, b)
             return Ball(exact, np.zeros(exact.shape), calls)
-        total = np.sum(a * b)
+        with np.errstate(all="ignore"):
+            total = np.sum(a * b)
+            error = float((self.radius.ravel() * np.abs(b)).sum() + dot_error(a, b))
         parts = [total.real, total.imag] if a.dtype.kind == "c" else [total]
-        return Ball(np.array(parts), np.full(len(parts), error + dot_error(a, b)), calls)
+        radius = np.inf if np.isnan(error) else error
+        return Ball(np.array(parts), np.full(len(parts), radius), calls)
 
 
 def exactly(array: Any) -> Ball:
@@ -152,7 +155,8 @@ def _allowed(left: Ball, right: Ball) -> Any:
 
 
 def _is_integral(a: Any) -> bool:
-    return bool((a == np.rint(a)).all())
+    """Whether `a` holds integers of at most 64 bits, and so no inf and no nan."""
+    return bool(((a == np.rint(a)) & (np.abs(a) <= 2.0**64)).all())
 
 
 def _exact_dot(a: Any, b: Any) -> Any:

@@ -83,6 +83,18 @@ def test_a_dot_product_of_complex_integers_is_not_conjugated() -> None:
     assert found.midpoint.tolist() == [-5, 10]
 
 
+@pytest.mark.parametrize("high", [1e300, 1.5e300, 1e300 + 1e300j])
+@pytest.mark.parametrize("error", [0.0, 1e280, np.inf])
+def test_of_a_dot_product_that_overflows_nothing_is_known(high: complex, error: float) -> None:
+    total = ball([high, 1.0], [error, 0.0]).dot(np.array([high, 0.0]))
+    assert np.isinf(total.radius).all()
+    assert overlaps(total, exactly(np.zeros(total.shape)))
+
+
+def test_an_infinite_radius_stays_infinite_beside_a_factor_of_0() -> None:
+    assert np.isinf(ball([1.0], [np.inf]).dot(np.zeros(1)).radius)
+
+
 def test_what_is_known_without_the_engine_has_radius_0() -> None:
     assert exactly(np.ones((2, 3), np.float16)).radius.tolist() == [[0] * 3] * 2
 
