@@ -139,9 +139,9 @@ class Layer:
         """Copy the arrays `weight` and `bias`, in the shapes of the parameters."""
         self._layer.load_state_dict({k: tensor(v) for k, v in state.items()})
 
-    def __call__(self, input: Any, **options: Any) -> Result:
+    def __call__(self, input: Any, *arguments: Any, **options: Any) -> Result:
         with torch.no_grad():
-            result: Result = self._layer(self.tensor(input), **options).numpy()
+            result: Result = self._layer(self.tensor(input), *arguments, **options).numpy()
         return result
 
     def backward(self, input: Any, grad_output: Any, **options: Any) -> list[Result | None]:

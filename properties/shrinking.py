@@ -41,7 +41,7 @@ from .cases.edit import (
     without_operand,
 )
 from .cases.line import RULE
-from .cases.operation import OPS, PER_AXIS, Op, per_axis, rank
+from .cases.operation import OPS, PER_AXIS, Op, per_axis, rank, work
 from .cases.sequence import CaseSequence
 from .cases.sizes import (
     STEPS,
@@ -67,6 +67,7 @@ ENDS = 8  # of the input, tried after a step has changed
 FEW_STEPS = 8  # smaller values of one number, all tried
 ALONE = (4, 6, 8, 12, 16, 24, 32, 48, 64)  # of one size where all others are 1, tried at the end
 FEW = 40  # cases of the fewest elements, compared with at the end
+CHEAP = 1 << 16  # multiply-adds; above it no call may cost more than the one before
 MANY = 1 << 12  # elements that a product of sizes may make of one size
 
 Move = Callable[[Case], Iterator[Case]]
@@ -132,13 +133,14 @@ def moves(case: Case) -> Iterator[Case]:
 
 
 def _downwards(move: Move, case: Case) -> Iterator[Case]:
-    """What a move leads to: there are shapes that no array has, and steps that lead up."""
-    start = order(case)
+    """What a move leads to, where it is a case, leads down and is not a call that costs more."""
+    start, limit = order(case), max(CHEAP, work(OPS[case.op], case.operands))
     is_free = case.blame is None or move in (_blamed, _other_blame)
     wrong = None if is_free else fault(case)
     for simpler in move(case):
         sizes = (n for array in _arrays(simpler).values() for n in array.shape)
         is_possible = min(sizes, default=0) >= 0 and order(simpler) < start
+        is_possible = is_possible and work(OPS[simpler.op], simpler.operands) <= limit
         if is_possible and (is_free or fault(simpler) == wrong):
             yield simpler
 

@@ -91,8 +91,9 @@ _NUMBERS: dict[str, Callable[[Choose, int], list[int]]] = {
 
 Arguments = dict[str, Any]
 _Type = Callable[[int], Any]
-_WIDE: tuple[_Type, ...] = (int, Int, np.int64, np.int32, np.uint32, np.uint64)
-_TYPES: tuple[_Type, ...] = (*_WIDE, np.int16, np.int8, np.uint8, np.uint16)
+# Types whose products, also with one another, are integers in range: int64 · uint64 is a float.
+_WIDE: tuple[_Type, ...] = (int, Int, np.int64, np.int32, np.uint32)
+_TYPES: tuple[_Type, ...] = (*_WIDE, np.uint64, np.int16, np.int8, np.uint8, np.uint16)
 _CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, lambda values: Size(*values))
 
 # How all arguments are said; "mixed" says each of its integers in a type and a container of its

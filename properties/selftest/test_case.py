@@ -17,8 +17,10 @@ LINES = read_lines(CORPUS)
 
 
 def fields(case: Case) -> tuple[object, ...]:
-    given = dict(case.operands), dict(case.arguments), case.positional
-    return case.op, *given, case.data, case.blame, case.grad_output, case.sizes
+    """All that a line says; a gap before an argument by position is its default, said aloud."""
+    given = {**case.operands, **case.arguments, **case.by_position}
+    form = [*case.by_position], case.sizes
+    return case.op, given, form, case.data, case.blame, case.grad_output
 
 
 @pytest.mark.parametrize("op", OPS)

@@ -24,7 +24,6 @@ from properties.cases.operation import OPS
 from properties.comparison.engine import Engine
 from properties.comparison.loading import by_definition
 from properties.comparison.mismatch import RelationBroken, Status, Verdict
-from properties.generation import sampling
 from properties.metamorphic.relation import Relation
 from properties.session.options import Options
 from properties.session.report import block
@@ -192,8 +191,7 @@ each_relation = pytest.mark.parametrize("relation", RELATIONS, ids=lambda r: r.n
 
 
 def drawn(relation: Relation, candidate: Engine, n: int, seed: int = 0) -> Iterator[Case]:
-    ops = [op for op in candidate.ops if relation.concerns(op, candidate.ops)]
-    return islice(sampling.cases(seed, ops, relation.dtypes), n)
+    return islice(relation.sample(seed, candidate.ops), n)
 
 
 def verdict(relation: Relation, case: Case, candidate: Engine) -> Verdict | None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ..cases.case import DTYPES, Case
 from ..cases.sequence import CaseSequence
-from ..comparison.mismatch import Mismatch, Status, Verdict, mismatches
+from ..comparison.mismatch import EngineHang, Mismatch, Status, Verdict, mismatches
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
 from .confirmation import confirmed, settled
 from .session import Predicate, Session
@@ -200,7 +200,8 @@ def _search(
     """Search one shard: its cases depend on the run's seed and the shard alone.
 
     Hypothesis stops at the first failure. There may be others of another kind: the plain sampler
-    goes on, after a failure for as many cases again, and lets the kinds pass that are known.
+    goes on, after a failure for as many cases again, and lets the kinds pass that are known. A
+    call that hangs ends the search: the next ones would take as long.
     """
     options = session.options
     cases = strategy(ops=options.ops, dtypes=options.dtypes)
@@ -230,6 +231,8 @@ def _search(
         found[type(mismatch)] = mismatch
     more = min(examples, max(FEWEST, len(drawn))) if found else examples
     for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
+        if EngineHang in found:
+            break
         try:
             observed(case, independently=True)
         except Mismatch as mismatch:

@@ -75,11 +75,11 @@ class IsolatedRun:
     def _again(self, item: pytest.Item, nextitem: pytest.Item | None, death: Death) -> Reports:
         """What a careful child says of a test at which one died; its death, if that passes."""
         again: Reports | Death = death
+        if death.hung:
+            self._session.engine.patience = IMPATIENCE  # of the children to come
         if predicate_of(item) and not death.alone:
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
-        if death.hung:
-            self._session.engine.patience = IMPATIENCE  # of the children to come
         if isinstance(again, Death) or not any(report.failed for report in again):
             return [self._of_death(item, death)]
         return again
