@@ -17,9 +17,6 @@ class Size(tuple[Any, ...]):
 
     __slots__ = ()
 
-    def __new__(cls, *sizes: Any) -> Size:
-        return super().__new__(cls, sizes)
-
     def __repr__(self) -> str:
         return f"Size({', '.join(map(repr, self))})"
 
@@ -34,5 +31,5 @@ SIZES: dict[str, Callable[[tuple[int, ...]], Any]] = {
     "tuple": tuple,
     "list": list,
     "numpy": _of_numpy,
-    "Size": lambda shape: Size(*shape),
+    "Size": Size,
 }

@@ -234,7 +234,7 @@ class _Parser:
         """A value of a type that is no literal: NumPy's integers and bool, and our subclasses."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name == "Size" and not node.keywords:
-            return Size(*map(self._literal, node.args))
+            return Size(map(self._literal, node.args))
         if name not in ("Int", "bool_"):
             return self._numpy_integer(node)
         value = self._literal(node.args[0]) if len(node.args) == 1 and not node.keywords else None

@@ -94,7 +94,7 @@ _Type = Callable[[int], Any]
 # Types whose products, also with one another, are integers in range: int64 · uint64 is a float.
 _WIDE: tuple[_Type, ...] = (int, Int, np.int64, np.int32, np.uint32)
 _TYPES: tuple[_Type, ...] = (*_WIDE, np.uint64, np.int16, np.int8, np.uint8, np.uint16)
-_CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, lambda values: Size(*values))
+_CONTAINERS: tuple[Callable[[list[Any]], Any], ...] = (tuple, list, Size)
 
 # How all arguments are said; "mixed" says each of its integers in a type and a container of its
 # own, so that they may differ.

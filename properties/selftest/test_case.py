@@ -1,5 +1,8 @@
 """The case line: what is printed, what is read, and what is refused, with the column."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,13 @@ def fields(case: Case) -> tuple[object, ...]:
     given = {**case.operands, **case.arguments, **case.by_position}
     form = [*case.by_position], case.sizes
     return case.op, given, form, case.data, case.blame, case.grad_output
+
+
+def pickled(case: Case) -> Case:
+    """The case as another process gets it."""
+    again = pickle.loads(pickle.dumps(case))
+    assert isinstance(again, Case)
+    return again
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -119,6 +129,12 @@ def test_a_line_is_printed_in_one_way(written: str, printed: str | None) -> None
 def test_a_numpy_integer_keeps_its_type() -> None:
     stride = parse("conv2d((1,), (1,), stride=(int8(2), uint64(3)))").arguments["stride"]
     assert [type(s) for s in stride] == [np.int8, np.uint64]
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled], ids=lambda f: f.__name__)
+def test_a_copy_of_a_case_is_the_same_case(copied: Callable[[Case], Case]) -> None:
+    line = "conv2d((1, 2, 3), (4, 2, 1, 1), stride=Size(Int(1), int32(2)), padding=bool_(False))"
+    assert str(copied(copied(parse(line)))) == line
 
 
 def test_an_operand_has_a_shape_a_dtype_and_a_layout() -> None:
