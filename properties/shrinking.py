@@ -40,6 +40,7 @@ from .cases.edit import (
     without_argument,
     without_operand,
 )
+from .cases.forms import oddness, written_otherwise
 from .cases.line import RULE
 from .cases.operation import OPS, PER_AXIS, Op, per_axis, rank, work
 from .cases.sequence import CaseSequence
@@ -160,6 +161,7 @@ def order(case: Case) -> Order:
         *(op.axes, op.is_layer),
         *(len(arrays), sum(v is not None for v in others), len(case.arguments)),
         sum(not _is_plain(case, name) for name in case.arguments) + _unusual(case),
+        sum(oddness(case.arguments[k]) for k in case.arguments if not _is_plain(case, k)),
         sum(_place(v.layout, LAYOUTS) for v in arrays.values()),
         sum(abs(rank(op, k) - len(v.shape)) for k, v in arrays.items()),
         sum(_place(v.dtype, DTYPES) for v in arrays.values()),
@@ -316,12 +318,13 @@ def _as_size_or_number(case: Case, sizes: Sizes) -> Iterator[Case]:
 
 def _forms(case: Case) -> Iterator[Case]:
     """Everything in its plainest form: an integer, else a tuple of integers; default fields."""
-    for name in case.arguments:
+    for name, value in case.arguments.items():
         if not _is_plain(case, name):
             with suppress(*UNREADABLE):
-                plain = natural(per_axis(case.arguments[name], OPS[case.op].axes))
+                plain = natural(per_axis(value, OPS[case.op].axes))
                 yield with_argument(case, name, plain)
-            if isinstance(value := case.arguments[name], (tuple, list)):
+                yield from (with_argument(case, name, v) for v in written_otherwise(value))
+            if isinstance(value, (tuple, list)):
                 yield with_argument(case, name, value[:1])
     yield from _with_defaults(case, "arguments", "blame")
     for name, value in case.operands.items():
@@ -356,10 +359,15 @@ def _dtypes(case: Case) -> Iterator[Case]:
 
 
 def _layouts(case: Case) -> Iterator[Case]:
-    """Plain layouts, all or one; else the simplest other one."""
+    """Plain layouts, all, all but one, or one; else the simplest other one."""
     arrays = _arrays(case)
     plain = {k: replace(v, layout=LAYOUTS[0]) for k, v in arrays.items()}
-    yield replace(case, operands={**case.operands, **plain})
+    plainest = replace(case, operands={**case.operands, **plain})
+    yield plainest
+    odd = max((_place(v.layout, LAYOUTS) for v in arrays.values()), default=0)
+    for name, array in plain.items():
+        for layout in LAYOUTS[1 : odd + 1]:
+            yield with_operand(plainest, name, replace(array, layout=layout))
     for name, array in arrays.items():
         for layout in LAYOUTS[: _place(array.layout, LAYOUTS)]:
             yield with_operand(case, name, replace(array, layout=layout))

@@ -282,7 +282,9 @@ def one_dtype(case: Case) -> bool:
         ),
         (
             "conv1d((1, 1, 1), (1, 1, 2), blame='weight')",
-            lambda c: of_rank("weight", 3)(c) and one_dtype(c) and places(c)[0] < 1,
+            lambda c: (
+                c.op == "conv1d" and of_rank("weight", 3)(c) and one_dtype(c) and places(c)[0] < 1
+            ),
         ),
         (
             "fold((1, 1, 2), output_size=1, kernel_size=1, blame='input')",

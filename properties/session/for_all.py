@@ -27,7 +27,7 @@ from .session import Predicate, Session
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
-FEWEST = 10  # cases after a failure, in which one of another kind may show
+FEWEST = 100  # cases after a failure, in which one of another kind may show
 
 Strategy = Callable[..., st.SearchStrategy[Any]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Any]]

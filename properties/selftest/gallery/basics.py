@@ -397,7 +397,7 @@ def wrong_argument_blamed(
 @caught_around(
     "conv_transpose2d",
     RejectedValid,
-    "conv_transpose2d((1, 1, 1, 1), (1, 1, 1, 1), output_padding=(0, 1), dilation=(1, 2))",
+    "conv_transpose2d((0, 1, 1, 1), (1, 1, 1, 1), output_padding=(0, 1))",
 )
 def output_padding_below_stride_only(
     conv: Any, input: Any, weight: Any, *rest: Any, **given: Any
