@@ -146,6 +146,72 @@ def _downwards(move: Move, case: Case) -> Iterator[Case]:
             yield simpler
 
 
+def simplifies(simple: Case, case: Case) -> bool:
+    """Whether `simple` is `case` made simpler in some respects and odder in none.
+
+    Of two failures of a kind, the one is then a step of the other's shrinking. Each size, step and
+    number of axes is at most that of `case`; dtype, data and layouts are the same or plainer; and
+    whatever is given in `simple` is given in `case`.
+    """
+    if _function_family(simple) != _function_family(case) or simple.blame != case.blame:
+        return False
+    if OPS[simple.op].is_layer and not OPS[case.op].is_layer:
+        return False
+    given = all(_is_no_odder(simple, case, name) for name in simple.arguments)
+    return given and _is_plainer(simple, case) and _is_no_larger(simple, case)
+
+
+def _function_family(case: Case) -> str:
+    return OPS[case.op].family.lower().replace("convtranspose", "conv_transpose")
+
+
+def _is_no_odder(simple: Case, case: Case, name: str) -> bool:
+    """Whether an argument is given in both; words and odd forms are alike."""
+    if name not in case.arguments:
+        return False
+    value, other = simple.arguments[name], case.arguments[name]
+    if isinstance(value, str):
+        return bool(value == other)
+    return name == simple.blame or _is_plain(simple, name) or type(value) is type(other)
+
+
+def _is_plainer(simple: Case, case: Case) -> bool:
+    """Whether dtype, data, layouts and the form of the call are plainer, or the same."""
+    if not simple.operands.keys() <= case.operands.keys():
+        return False
+    if _place(simple.rule, RULES) > _place(case.rule, RULES):
+        return False
+    mine, others = _arrays(simple), _arrays(case)
+    if not mine.keys() <= others.keys():
+        return mine.keys() == others.keys() and simple.operands == case.operands
+    arrays = all(
+        _place(array.dtype, DTYPES) <= _place(others[name].dtype, DTYPES)
+        and array.layout in (LAYOUTS[0], others[name].layout)
+        for name, array in mine.items()
+    )
+    forms = (f for f in fields(Case) if f.name in ("grad_output", "sizes", "positional"))
+    return arrays and all(
+        getattr(simple, f.name) in (f.default, getattr(case, f.name)) for f in forms
+    )
+
+
+def _is_no_larger(simple: Case, case: Case) -> bool:
+    """Whether every size and step is at most as large, for some choice of axes."""
+    small, large = read(simple), read(case)
+    if small is None or large is None:
+        return False
+    for name in ("batch", "groups", "channels", "filters"):
+        less, more = getattr(small, name), getattr(large, name)
+        if less != more and not 0 < (less or 0) <= (more or 0):  # none at all is odder than a few
+            return False
+    chosen = permutations(large.axes, len(small.axes))
+    return any(all(map(_is_axis_no_larger, small.axes, axes)) for axes in chosen)
+
+
+def _is_axis_no_larger(small: Axis, large: Axis) -> bool:
+    return all(getattr(small, f.name) <= getattr(large, f.name) for f in fields(Axis))
+
+
 # ---- The order ----
 
 

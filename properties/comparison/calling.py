@@ -15,6 +15,7 @@ from ..cases.case import Case
 from ..cases.forms import SIZES
 from ..cases.operation import OPS
 from .outcome import Operands, Results
+from .stage import STAGE, gradient_name
 
 
 def by_name(case: Case) -> Case:
@@ -23,12 +24,14 @@ def by_name(case: Case) -> Case:
 
 
 def call_function(function: Any, case: Case, operands: Operands) -> Any:
+    STAGE.enter(case.op)
     first = case.by_position
     return _called(function, first, {**first, **case.arguments, **operands})
 
 
 def construct(layer: Any, case: Case, operands: Operands) -> Any:
     """The layer that `case` calls, an instance of the type `layer`."""
+    STAGE.enter(f"{case.op}.__init__")
     op, weight, first = OPS[case.op], operands["weight"], case.by_position
     options = {**first, **case.arguments, "bias": operands.get("bias") is not None}
     given = {name: options[name] for name in op.constructor if name in options}
@@ -50,6 +53,7 @@ def output_size(case: Case) -> dict[str, Any]:
 
 
 def call_layer(layer: Any, case: Case, x: Any) -> Any:
+    STAGE.enter(f"{case.op}.__call__")
     return _called(layer, case.by_position, {"input": x, **output_size(case)})
 
 
@@ -66,12 +70,12 @@ def gradients(grad: Any, case: Case, operands: Operands, grad_output: Any) -> Re
     }
     found = {}
     for name, (operand, arrays) in calls.items():
-        prefix = f"conv{OPS[case.op].axes}d" if operand == "bias" else case.op
-        function = getattr(grad, f"{prefix}_{operand}", None)
+        function = getattr(grad, gradient_name(case, operand), None)
         if function is None or operands.get(operand) is None:
             continue
         arguments = {} if operand == "bias" else options
         names = [*arrays, *(k for k in arguments if k in first)] if first else []
+        STAGE.enter(f"grad.{gradient_name(case, operand)}")
         with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
             found[name] = _called(function, names, {**arrays, **arguments})
     return found

@@ -44,6 +44,7 @@ from .mismatch import (
     WrongError,
 )
 from .outcome import Outcome, is_array, one_line, widen
+from .stage import function_of
 from .tolerance import bound, excess, is_exact
 
 REJECTION_TYPES = (TypeError, ValueError, RuntimeError)
@@ -135,10 +136,10 @@ class Comparison:
             came = ("engine raised", one_line(got.error))
             if not missing_kernel and not _is_a(got.error, type(error)):
                 wanted = f"expected {type(error).__name__} or a subclass"
-                raise WrongError(case, engine, wanted, expected, came)
+                raise WrongError(case, engine, wanted, expected, came).inside(got.function)
             if case.blame and blamed(got.error) != case.blame:
                 wanted = f"expected a message that blames {case.blame!r}"
-                raise WrongError(case, engine, wanted, expected, came)
+                raise WrongError(case, engine, wanted, expected, came).inside(got.function)
         return Verdict(Status.REJECTED)
 
     def _check_names(self, engine: Engine, values: Mapping[str, Any]) -> None:
@@ -190,7 +191,7 @@ class Comparison:
         kinds: tuple[type[Mismatch], type[Mismatch]] = (ValueMismatch, MarginalValueMismatch)
         if name != OUTPUT:
             kinds = (GradientMismatch, MarginalGradientMismatch)
-        return kinds[factor <= MARGIN](
+        mismatch = kinds[factor <= MARGIN](
             self.case,
             engine,
             f"{name} is wrong {how}",
@@ -202,6 +203,8 @@ class Comparison:
                 f"{y64[worst]}, error {error:.6g}, allowed {allowed[worst]:.6g}",
             ),
         )
+        mismatch.result, mismatch.wrong = name, ratio > 1
+        return mismatch.inside(function_of(self.case, name))
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -211,9 +214,10 @@ def _listed(names: Iterable[str]) -> str:
 def values_of(case: Case, engine: Engine, got: Outcome, *details: Detail) -> Mapping[str, Any]:
     """The results of a call that must succeed, by name, or the `Mismatch`."""
     if got.hung:
-        raise EngineHang(case, engine, f"did not return {got.hung}", *details)
+        hang = EngineHang(case, engine, f"did not return {got.hung}", *details)
+        raise hang.inside(got.function)
     if got.error is not None:
-        raise _raised(case, engine, got.error, *details)
+        raise _raised(case, engine, got.error, *details).inside(got.function)
     return got.values
 
 
@@ -247,9 +251,11 @@ def check_type(
         (source, f"{name} {dtype} {shape}"),
     )
     if np.shape(y) != shape:
-        raise ShapeMismatch(case, engine, f"{name} has another shape", *sides)
+        found: Mismatch = ShapeMismatch(case, engine, f"{name} has another shape", *sides)
+        raise found.inside(function_of(case, name))
     if not is_array(y) or y.dtype != dtype:
-        raise DtypeMismatch(case, engine, f"{name} has another type", *sides)
+        found = DtypeMismatch(case, engine, f"{name} has another type", *sides)
+        raise found.inside(function_of(case, name))
     return sides
 
 

@@ -14,6 +14,7 @@ from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
 from .calling import by_name, call_function, call_layer, construct, gradients, output_size
 from .outcome import Operands, Outcome, Results, is_array
+from .stage import STAGE
 from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
 
@@ -49,6 +50,7 @@ class Layer:
         given = {k: operands[k] for k in ("weight", "bias") if operands.get(k) is not None}
         state = {k: v.tobytes() for k, v in given.items()}
         if state != self._state:
+            STAGE.enter(f"{type(self._layer).__name__}.load_state_dict")
             self._layer.load_state_dict(given)
             self._state = state
         return self._layer
@@ -111,7 +113,7 @@ class Engine:
             return self._hung(overdue)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises is its outcome
             self._let_a_person_stop(error)
-            return Outcome(error=error)
+            return Outcome(error=error, function=STAGE.function)
 
     def observed_call(
         self, case: Case, operands: Operands, grad_output: Any = None, *, repeat: bool = True
@@ -148,7 +150,7 @@ class Engine:
     def _hung(self, overdue: Overdue) -> Outcome:
         self.timer.stop()  # again: the exception may have come while the timer was stopped
         self.patience = IMPATIENCE
-        return Outcome(hung=str(overdue))
+        return Outcome(hung=str(overdue), function=STAGE.function)
 
     def _let_a_person_stop(self, error: BaseException) -> None:
         """Pass on what may be a person's Ctrl-C; in a process of its own only the engine raises."""
@@ -198,6 +200,7 @@ class Engine:
             loaded = layer.loaded(operands)
             if not hasattr(loaded, "backward"):
                 return {}
+            STAGE.enter(f"{case.op}.backward")
             with suppress(NotImplementedError):
                 found = loaded.backward(operands["input"], grad_output, **call)
                 gradients = zip(GRADIENTS, found, strict=False)
@@ -210,6 +213,7 @@ class Engine:
         """The gradients of a function: `NAMESPACE.gradients`, or what `NAMESPACE.grad` has."""
         if hasattr(self.namespace, "gradients"):
             arguments = (case.op, operands, case.arguments, grad_output)
+            STAGE.enter("gradients")
             return dict(self.namespace.gradients(*arguments))
         return gradients(getattr(self.namespace, "grad", None), case, operands, grad_output)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from ..cases.case import Case
+from ..cases.operation import OUTPUT
 from ..cases.sequence import CaseSequence
 from .engine import Engine
 
@@ -43,7 +44,21 @@ class Mismatch(AssertionError):
         self.headline = headline
         self.details = details
         self.recent: tuple[str, ...] = ()  # the lines of what the process judged until then
+        self.function = ""  # of the engine: which raised, hung, or gave a wrong result
+        self.result = OUTPUT  # the result that differs
+        self.wrong: Any = None  # where it differs: an array of bools
+        self.explanation: tuple[tuple[str, str], ...] = ()  # more rows of its block
+        self.map: tuple[str, ...] = ()  # a picture of where a result differs
+        self.origin = ""  # the line of what showed this failure first, where it is another one
+        self.fault: tuple[str, str] | None = None  # a known one: the name of its kind, its line
+        self.relation = ""  # the relation that it breaks, where it is more than that
+        self.settled = False  # whether it is the smallest failure of its fault
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
+
+    def inside(self, function: str) -> Self:
+        """The same failure, of this function of the engine."""
+        self.function = function
+        return self
 
     @property
     def source(self) -> Case | CaseSequence:

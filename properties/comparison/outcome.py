@@ -20,6 +20,7 @@ class Outcome:
     values: Mapping[str, Any] = field(default_factory=dict)  # output and gradients, by name
     error: BaseException | None = None
     hung: str = ""  # within how long the call did not return
+    function: str = ""  # of the engine, in which it raised or hung
     modified: tuple[str, ...] = ()  # operands that the call wrote to
     shared: tuple[str, ...] = ()  # operands whose memory a result shares
     unstable: str = ""  # how a repeated call differed

@@ -26,7 +26,7 @@ from properties.comparison.loading import by_definition
 from properties.comparison.mismatch import RelationBroken, Status, Verdict
 from properties.metamorphic.relation import Relation
 from properties.session.options import Options
-from properties.session.report import block
+from properties.session.report import block, described
 from properties.session.session import Session
 
 from .test_architecture import ROOT
@@ -278,7 +278,7 @@ def test_a_failure_shows_the_equation_and_both_calls() -> None:
     case = parse("conv1d((1, 1, 1), (1, 1, 1), bias=(1,))")
     with pytest.raises(RelationBroken) as caught:
         verdict(BY_NAME["a_bias_is_added_to_every_place_of_its_channel"], case, candidate)
-    assert block(caught.value) == BLOCK
+    assert "\n".join(block(described(caught.value))) == BLOCK
 
 
 @pytest.mark.parametrize(

@@ -8,30 +8,136 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from copy import copy
+from dataclasses import replace
 
 from ..cases.case import Case
 from ..cases.line import parse_source
 from ..cases.sequence import CaseSequence, cases_of
-from ..comparison.mismatch import Mismatch
+from ..comparison.mismatch import (
+    GradientMismatch,
+    MarginalGradientMismatch,
+    MarginalValueMismatch,
+    Mismatch,
+    RelationBroken,
+    ValueMismatch,
+)
 from ..shrinking import smallest, smallest_sequence
+from .explanation import explained
 from .isolation import Sparing
-from .session import Elsewhere, Predicate, Session, Source, in_order
+from .report import described
+from .session import Elsewhere, Predicate, Session, Source, by_oracle, in_order
 
 LIMIT = 20.0  # seconds for each search among processes: one costs some 15 ms
+# Kinds that are near a bound, and what they are where a result must be exact.
+PLAIN: dict[type[Mismatch], type[Mismatch]] = {
+    MarginalValueMismatch: ValueMismatch,
+    MarginalGradientMismatch: GradientMismatch,
+}
 
 Cases = tuple[Case, ...]
 
 
-def settled(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch:
+def settled(
+    session: Session, predicate: Predicate, found: Mismatch, *, limited: bool = False
+) -> Mismatch:
+    """The smallest failure that `found` leads to, or `found` itself, with its fault if known.
+
+    What is `limited` shares a time limit with all others of the process.
+    """
+    origin, found = str(found.source), copy(found)  # what is remembered stays as it is
+    if session.options.cases:  # exactly these are asked about
+        return _as_it_is(session, predicate, found)
+    predicate, found = _plainer(session, predicate, found)
+    session.triage.wait(found)
+    if known := _known(session, predicate, found):
+        found.fault, found.origin = known, origin
+        return found
+    if limited and session.triage.left <= 0:
+        found.origin = origin
+        return found
+    with session.triage.shrinking(found, limited=limited) as until:
+        smaller = _smallest(session, predicate, found, until)
+    smaller = _cause(session, predicate, smaller, limited=limited)
+    smaller.origin = origin
+    return smaller
+
+
+def _as_it_is(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch:
+    """`found`, or how its case differs from torch where a relation is broken by that."""
+    found = copy(confirmed(session, predicate, found))
+    if isinstance(found, RelationBroken) and (direct := _against_torch(session, found)):
+        direct, predicate = copy(direct), by_oracle
+        found, direct.relation = direct, found.headline
+    found.settled = True
+    return explained(session, predicate, found)
+
+
+def _cause(session: Session, predicate: Predicate, found: Mismatch, *, limited: bool) -> Mismatch:
+    """`found`, or the fault that breaks its relation, if its smallest case differs from torch."""
+    if isinstance(found, RelationBroken) and (direct := _against_torch(session, found)):
+        cause = settled(session, by_oracle, direct, limited=limited)
+        cause.relation = found.headline
+        return cause
+    found = copy(found)
+    found.settled = True
+    explained(session, predicate, found)
+    session.triage.add(found)
+    session.keep(described(found))
+    return found
+
+
+def _against_torch(session: Session, found: Mismatch) -> Mismatch | None:
+    """How the case of `found` alone differs from torch, where there is torch."""
+    with suppress(ImportError):
+        return session.verdict_of(by_oracle, found.case)
+    return None
+
+
+def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:
+    """The same failure in a form that says more.
+
+    A sequence of which one case fails alone is that case. A difference near its bound may be one
+    that is no rounding at all: then the same call is wrong on integers, where it must be exact.
+    """
+    if found.sequence is not None:
+        alone = _against_torch(session, found)
+        if alone is not None and type(alone) is type(found) and _stands(session, alone):
+            return by_oracle, alone
+    plain = PLAIN.get(type(found))
+    if plain is not None and found.sequence is None:
+        exact = session.verdict_of(predicate, replace(found.case, data="integers:0"))
+        if type(exact) is plain:
+            return predicate, exact
+    return predicate, found
+
+
+def _stands(session: Session, found: Mismatch) -> bool:
+    """Whether a process that has judged nothing else shows it too."""
+    if session.alone is None:
+        return True
+    return type(session.alone(by_oracle, found.case)) is type(found)
+
+
+def _known(session: Session, predicate: Predicate, found: Mismatch) -> tuple[str, str] | None:
+    """The fault to which `found` leads, if it is known: its smallest case fails alike."""
+    for key, case in session.triage.candidates(found):
+        if type(session.verdict_of(predicate, case)) is type(found):
+            return key
+    return None
+
+
+def _smallest(session: Session, predicate: Predicate, found: Mismatch, until: float) -> Mismatch:
     """The smallest failure that `found` leads to, one that a process of its own shows."""
     if session.alone is None:
-        return session.smallest(predicate, found)
+        return session.smallest(predicate, found, until)
     alone = confirmed(session, predicate, found)
     if alone.source != found.source:  # only after others, and as short as it gets
         return alone
     if isinstance(session.elsewhere, Sparing):
         session.elsewhere.left = LIMIT  # the search that found it has spent its own
-    smaller = session.smallest(predicate, alone)
+    smaller = session.smallest(predicate, alone, until)
     again = session.alone(predicate, smaller.source)
     if isinstance(again, Mismatch) and type(again) is type(alone):
         return again

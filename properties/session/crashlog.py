@@ -1,8 +1,8 @@
 """What outlives a process that dies: the cases that it judged, and the failures that it found.
 
 A case is written to shared memory before the engine sees it, and the time at which a call must
-have returned when it begins. A failure is written to a file as soon as it is found, so that
-neither a crash nor Ctrl-C loses it.
+have returned, and the function that is called, when it begins. A failure is written to a file as
+soon as it is found, so that neither a crash nor Ctrl-C loses it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import mmap
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 from ..cases.case import Case
 from ..cases.sequence import CaseSequence
-from ..comparison.mismatch import Mismatch
-from .report import block
 
 FOUND = "found"  # the name of the file for failures
 CALL = struct.Struct("dd")  # when the present call must have returned, and the seconds it has
 BEAT = struct.Struct("I")  # the number of cases, modulo 2**32
 NEWER = CALL.size + BEAT.size  # the byte that says which half of the ring is written to
-RING = NEWER + 1
+FUNCTION = struct.Struct("48s")  # the function of the engine that is called
+RING = NEWER + 1 + FUNCTION.size
 HALF = 1 << 15  # some 400 cases
 SIZE = RING + 2 * HALF
 
@@ -68,6 +68,16 @@ class CrashLog:
         """Note when the call that begins must have returned, and zeros when it has."""
         CALL.pack_into(self._memory, 0, deadline, seconds)
 
+    def enter(self, function: str) -> None:
+        """Note the function of the engine that is called."""
+        FUNCTION.pack_into(self._memory, NEWER + 1, function.encode())
+
+    @property
+    def function(self) -> str:
+        """What `enter` noted."""
+        (name,) = FUNCTION.unpack_from(self._memory, NEWER + 1)
+        return str(name.rstrip(b"\0").decode(errors="replace"))
+
     @property
     def call(self) -> tuple[float, float]:
         """What `until` noted."""
@@ -84,13 +94,30 @@ class CrashLog:
         """The lines of the last cases, the latest at the end."""
         return lines(self._memory[:])
 
-    def keep(self, mismatch: Mismatch) -> None:
+    def keep(self, found: dict[str, Any]) -> None:
         """Write down a failure; a later one of the same kind and op takes its place."""
-        if self.found is None:
-            return
-        kind = f"{type(mismatch).__name__} {os.getpid()} {mismatch.case.op}"
-        with self.found.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([kind, block(mismatch), str(mismatch.source)]) + "\n")
+        self.write({**found, "of": f"{found['kind']} {os.getpid()} {found['op']}"})
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append to the file of the run."""
+        if self.found is not None:
+            with self.found.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+    def written_since(self, start: int) -> tuple[list[dict[str, Any]], int]:
+        """What any process has appended after so many bytes, and how many there are now."""
+        if self.found is None or not self.found.is_file():
+            return [], start
+        return written(self.found, start)
+
+
+def written(found: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The entries of whole lines after so many bytes of a file, and where they end."""
+    with found.open("rb") as file:
+        file.seek(start)
+        text, _, _ = file.read().rpartition(b"\n")
+    entries = [json.loads(line) for line in text.splitlines()]
+    return entries, start + len(text) + bool(entries)
 
 
 def lines(memory: bytes) -> list[str]:
@@ -101,8 +128,9 @@ def lines(memory: bytes) -> list[str]:
     return b"".join(halves).decode(errors="replace").splitlines()
 
 
-def kept(found: Path) -> dict[str, str]:
-    """The failures that any process wrote down: from the block to the case's line."""
-    written = found.read_text(encoding="utf-8").splitlines() if found.is_file() else []
-    latest = {kind: (text, case) for kind, text, case in map(json.loads, written)}
-    return dict(latest.values())
+def kept(found: Path) -> list[dict[str, Any]]:
+    """The failures that any process wrote down."""
+    entries = written(found)[0] if found.is_file() else []
+    latest = {entry["of"]: entry for entry in entries if "of" in entry}
+    settled = [entry for entry in entries if entry.get("settled")]
+    return [*settled, *(entry for entry in latest.values() if not entry.get("settled"))]

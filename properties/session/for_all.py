@@ -21,7 +21,8 @@ from ..cases.case import DTYPES, Case
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import EngineHang, Mismatch, Status, Verdict, mismatches
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
-from .confirmation import confirmed, settled
+from .confirmation import settled
+from .report import described
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
@@ -130,7 +131,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
-                    raise settled(session, predicate, mismatch) from None
+                    raise settled(session, predicate, mismatch, limited=True) from None
                 session.statistics.complete(enumeration.__name__, case, verdict)
 
         return _as_test(Property(predicate, explore, shards))
@@ -153,9 +154,8 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
                 except Mismatch as mismatch:
                     kind = (type(mismatch).__name__, case.op)
                     if kind not in found:
-                        session.keep(mismatch)
+                        session.keep(described(mismatch))
                         found[kind] = settled(session, predicate, mismatch)
-                        session.keep(found[kind])
                 if time.monotonic() > until:
                     break
             if found:
@@ -177,7 +177,7 @@ def _as_test(made: Property) -> Any:
         try:
             verdict = session.check(predicate, source)
         except Mismatch as mismatch:
-            raise confirmed(session, predicate, mismatch) from None
+            raise settled(session, predicate, mismatch, limited=True) from None
         if verdict is None:
             pytest.skip("says nothing about this case")
 
@@ -246,6 +246,7 @@ def _smallest(
 ) -> list[Mismatch]:
     """The simplest failure of each kind that was `found`, or that shows on the way to it."""
 
+    @wraps(predicate)
     def watched(case: Case, session: Session) -> Verdict | None:
         try:
             return predicate(case, session)

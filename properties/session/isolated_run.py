@@ -18,10 +18,11 @@ from .confirmation import after_others
 from .crashlog import CrashLog
 from .isolation import CAN_FORK, Channel, Child, Death, Isolation, Judge, Sparing, here, settle_in
 from .reporter import show
-from .session import Predicate, Result, Session, Source, in_order
+from .session import Predicate, Result, Session, Source, by_oracle, in_order
 from .statistics import Statistics
 
 Reports = list[Any]
+COMMON: dict[str, Predicate] = {p.__name__: p for p in (in_order, by_oracle)}  # of no one test
 
 
 def isolates(config: pytest.Config) -> bool:
@@ -102,12 +103,15 @@ class IsolatedRun:
                 return self._taken(*content)
             self._child.send(self._judged_alone(item, *content))
 
-    def _judged_alone(self, item: pytest.Item, ordered: bool, source: Source) -> Result:
-        predicate = in_order if ordered else predicate_of(item)
+    def _judged_alone(self, item: pytest.Item, common: str, source: Source) -> Result:
+        predicate = COMMON.get(common) or predicate_of(item)
         return self._isolation(predicate, source) if predicate else None
 
-    def _taken(self, reports: Sequence[Any], counted: dict[str, Any], asked: bool) -> Reports:
+    def _taken(
+        self, reports: Sequence[Any], counted: dict[str, Any], asked: bool, left: float
+    ) -> Reports:
         """Add what a child counted, and read its reports."""
+        self._session.triage.left = left
         self._session.statistics.merge(counted)
         self._session.asked |= asked
         read = self._config.hook.pytest_report_from_serializable
@@ -154,7 +158,7 @@ class IsolatedRun:
             judge.close()
         write = self._config.hook.pytest_report_to_serializable
         reports = [write(config=self._config, report=r) for r in self._collected]
-        return "done", reports, session.statistics.dump(), session.asked
+        return "done", reports, session.statistics.dump(), session.asked, session.triage.left
 
 
 class _Remote:
@@ -164,7 +168,7 @@ class _Remote:
         self._channel = channel
 
     def __call__(self, predicate: Predicate, source: Source) -> Result:
-        self._channel.send(("alone", predicate is in_order, source))
+        self._channel.send(("alone", predicate.__name__, source))
         return self._channel.receive()  # type: ignore[no-any-return]
 
 

@@ -30,6 +30,7 @@ from ..cases.line import parse, parse_source
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.engine import IMPATIENCE, PATIENCE, Engine
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
+from ..comparison.stage import STAGE
 from ..comparison.watchdog import rounded_down
 from .crashlog import CrashLog
 from .session import Elsewhere, Predicate, Result, Session, Source
@@ -52,6 +53,7 @@ class Death:
     how: str
     hung: bool
     recent: tuple[str, ...]  # the lines of its last cases
+    function: str = ""  # of the engine, that was called last
 
     @property
     def kind(self) -> type[Mismatch]:
@@ -64,7 +66,7 @@ class Death:
         source = parse_source(self.recent[-1])
         found = self.kind(cases_of(source)[-1], engine, self.how)
         found.sequence = source if isinstance(source, CaseSequence) else None
-        found.recent = self.recent
+        found.recent, found.function = self.recent, self.function
         return found
 
     @property
@@ -136,7 +138,7 @@ class Child:
             if late or time.monotonic() > changed + SILENCE:
                 self.end()
                 limit = f"within {rounded_down(seconds if late else SILENCE)} s"
-                return Death(f"did not return {limit}", True, tuple(self.crashlog.recent))
+                return self._dead(f"did not return {limit}", hung=True)
 
     def end(self) -> None:
         """End the child and all that it started."""
@@ -167,7 +169,10 @@ class Child:
 
     def _death(self, status: int) -> Death:
         self.end()
-        return Death(ending(status), False, tuple(self.crashlog.recent))
+        return self._dead(ending(status), hung=False)
+
+    def _dead(self, how: str, *, hung: bool) -> Death:
+        return Death(how, hung, tuple(self.crashlog.recent), self.crashlog.function)
 
 
 def ending(status: int) -> str:
@@ -205,6 +210,7 @@ def settle_in(session: Session, channel: Channel) -> None:
     session.crashlog, session.alone, session.elsewhere = channel.crashlog, None, None
     session.engine.isolated = True
     session.engine.timer.note = channel.crashlog.until
+    STAGE.note = channel.crashlog.enter
 
 
 class Judge:

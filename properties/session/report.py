@@ -7,6 +7,9 @@ import shlex
 from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import zip_longest
+from textwrap import wrap
+from typing import Any
 
 from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT
@@ -15,6 +18,9 @@ from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch
 from .statistics import Row, Statistics
+
+WIDTH = 100  # columns of a block
+WHOLE = ("case", "replay", "in order")  # rows that are copied, and so not broken
 
 
 def quoted(line: str) -> str:
@@ -30,19 +36,42 @@ def replay(engine: str, source: Case | CaseSequence) -> str:
     return f"pytest {option}" + " ".join(f"--case {quoted(str(c))}" for c in cases_of(source))
 
 
-def block(mismatch: Mismatch) -> str:
-    """Everything about one failure, and the line that replays it."""
-    line = str(mismatch.case)
+def described(mismatch: Mismatch) -> dict[str, Any]:
+    """Everything about one failure, fit for JSON: what `block` prints, and what tells it apart."""
     rows = [
-        ("case", line),
+        ("case", str(mismatch.case)),
         ("operands", operand_summary(mismatch.case)),
+        ("function", mismatch.function),
         *mismatch.details,
+        *mismatch.explanation,
         *_in_order(mismatch),
-        ("replay", replay(mismatch.engine, mismatch.source)),
     ]
+    return {
+        "kind": type(mismatch).__name__,
+        "op": mismatch.case.op,
+        "headline": mismatch.headline,
+        "line": str(mismatch.source),
+        "rows": [[name, text] for name, text in rows if text],
+        "map": mismatch.map,
+        "replay": replay(mismatch.engine, mismatch.source),
+        "settled": mismatch.settled,
+        "fault": mismatch.fault,
+        "origin": mismatch.origin,
+        "broken": mismatch.relation,
+    }
+
+
+def block(found: dict[str, Any], *more: tuple[str, str]) -> list[str]:
+    """The lines that a person reads of a failure that is `described`."""
+    rows = [*found["rows"], *(["", line] for line in found["map"])]
+    rows += [*more, ["replay", found["replay"]]]
     width = max(len(name) for name, _ in rows)
-    body = "\n".join(f"  {name:<{width}}  {text}" for name, text in rows if text)
-    return f"{type(mismatch).__name__}: {mismatch.headline}\n{body}"
+    wide = WIDTH - width - 4
+    lines = [f"{found['kind']}: {found['headline']}"]
+    for name, text in rows:
+        parts = [text] if name in WHOLE or not name else wrap(text, wide, break_long_words=False)
+        lines += [f"  {n:<{width}}  {part}" for n, part in zip_longest([name], parts, fillvalue="")]
+    return lines
 
 
 def _in_order(mismatch: Mismatch) -> list[tuple[str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,28 @@ from ..cases.sequence import cases_of
 from ..comparison.mismatch import EngineCrash, Mismatch
 from .claims import claims
 from .crashlog import FOUND, kept, lines
+from .faults import Fault, Faults, as_json, lines_of
 from .features import table
 from .for_all import SHARDS
-from .report import block, replay, summary, versions
+from .report import block, described, summary, versions
 from .session import Session
+from .summaries import (
+    failing_file,
+    listed,
+    one_line,
+    shortly,
+    shown_by,
+    step_summary,
+)
+
+BLOCKS = 3  # printed whole; the others in two lines, unless the run is verbose
 
 
 def show(report: Any, found: list[Mismatch]) -> None:
     """Let `report` say what was found, and nothing else."""
-    report.longrepr = "\n\n".join(map(block, found))
+    report.convolutions = [described(mismatch) for mismatch in found]
+    report.longrepr = "\n".join(map(one_line, report.convolutions))
     report.sections.clear()
-    report.user_properties.append(("convolutions", [[block(m), str(m.source)] for m in found]))
 
 
 class Reporter:
@@ -35,7 +47,8 @@ class Reporter:
     def __init__(self, config: pytest.Config, session: Session, folder: Path) -> None:
         self.config = config
         self.session = session
-        self.failing: dict[str, str] = {}  # from a failure's block to its case's line
+        self.faults = Faults()
+        self.shown: tuple[str, str] | None = None  # the fault whose block was printed at once
         self.folder = folder  # of this run, for all its processes
 
     @pytest.hookimpl(optionalhook=True)
@@ -64,14 +77,26 @@ class Reporter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Show each distinct failure once."""
-        failures = dict(report.user_properties).get("convolutions")
-        if not failures:
+        """Take a failure to its fault; the first fault is printed at once."""
+        for found in getattr(report, "convolutions", ()):
+            self.faults.add(report.nodeid, found)
+        self._show_first()
+
+    def _show_first(self) -> None:
+        """The block of the fault that was found first, by any process, as soon as it is known."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if self.shown is not None or reporter is None:
             return
-        fresh = [text for text, _ in failures if text not in self.failing]
-        for text, line in failures:
-            self.failing[text] = line
-        report.longrepr = "\n\n".join(fresh) or "the same as above"
+        for found in self._kept():
+            if found["settled"]:
+                fault = self.faults.describe(found)
+                self.shown = fault.kind, fault.line
+                reporter.ensure_newline()
+                self._write_block(reporter, fault)
+                return
+
+    def _kept(self) -> list[dict[str, Any]]:
+        return kept(self.folder / FOUND)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -85,20 +110,61 @@ class Reporter:
             return []
         return self.session.never_drawn(settings.get_profile("ci").max_examples * SHARDS // 2)
 
-    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
-        shown = {k: v for k, v in kept(self.folder / FOUND).items() if k not in self.failing}
-        if not (self.session.asked or shown or self.failing):
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> Iterator[None]:
+        """Print without the reports whose failures are faults: these are listed once, below."""
+        failed = terminalreporter.stats.get("failed", [])
+        others = [report for report in failed if not hasattr(report, "convolutions")]
+        if failed:
+            terminalreporter.stats["failed"] = others
+        try:
+            yield
+        finally:
+            if failed:
+                terminalreporter.stats["failed"] = failed
+        self._summarize(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
+
+    def _summarize(self, terminalreporter: Any, *, green: bool) -> None:
+        for found in self._kept():
+            if found["settled"]:
+                self.faults.describe(found)
+            elif not self.faults:
+                self.faults.add("", {**found, "fault": None})
+        if not (self.session.asked or self.faults):
             return
         terminalreporter.section("convolutions checked against the reference")
-        write = terminalreporter.write_line
-        for line in (*summary(self.session.statistics), *shown):
-            write(line)
-        self.failing |= shown
-        lines = [*dict.fromkeys(self.failing.values())]
-        for line in lines:
-            write(replay(self.session.engine.spec, parse_source(line)), red=True)
-        self._write_claims(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
-        self._write_files(lines)
+        for line in summary(self.session.statistics):
+            terminalreporter.write_line(line)
+        self._write_claims(terminalreporter, green=green)
+        ranked = self.faults.ranked()
+        self._write_faults(terminalreporter, ranked)
+        self._write_files(ranked)
+
+    def _write_faults(self, terminalreporter: Any, ranked: list[Fault]) -> None:
+        if not ranked:
+            return
+        n = self.faults.tests
+        terminalreporter.section(listed(ranked, n))
+        verbose = self.config.get_verbosity() > 0
+        for place, fault in enumerate(ranked):
+            whole = fault.line and (verbose or place < BLOCKS)
+            if whole and (fault.kind, fault.line) != self.shown:
+                self._write_block(terminalreporter, fault)
+            else:
+                self._write_shortly(terminalreporter, fault)
+        if verbose:
+            for place, fault in enumerate(ranked, 1):
+                for test in fault.tests:
+                    terminalreporter.write_line(f"fault {place} ({fault.kind}): {test}")
+
+    def _write_shortly(self, terminalreporter: Any, fault: Fault) -> None:
+        above = (fault.kind, fault.line) == self.shown
+        for line in shortly(fault, above=above):
+            terminalreporter.write_line(line)
+
+    def _write_block(self, terminalreporter: Any, fault: Fault) -> None:
+        for line in block(fault.found, *shown_by(fault)):
+            terminalreporter.write_line(line)
 
     def _write_claims(self, terminalreporter: Any, *, green: bool) -> None:
         """What the run proves, or why it fails though no test failed."""
@@ -117,18 +183,23 @@ class Reporter:
         for pair in self._never_drawn():
             write(f"never drawn: {pair}: this run fails", red=True)
 
-    def _write_files(self, lines: list[str]) -> None:
+    def _write_files(self, ranked: list[Fault]) -> None:
         if path := self.config.getoption("--report"):
-            Path(path).write_text(json.dumps(self._as_json(lines), indent=1) + "\n")
+            Path(path).write_text(json.dumps(self._as_json(ranked), indent=1) + "\n")
         if path := self.config.getoption("--failing"):
-            Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+            text = failing_file(ranked, self.faults.tests, self.session.engine.spec, path)
+            Path(path).write_text(text, encoding="utf-8")
+        if ranked and (path := os.environ.get("GITHUB_STEP_SUMMARY")):
+            with Path(path).open("a", encoding="utf-8") as file:
+                file.write(step_summary(ranked, self.faults.tests))
 
-    def _as_json(self, failing: list[str]) -> dict[str, Any]:
+    def _as_json(self, ranked: list[Fault]) -> dict[str, Any]:
         return {
             "engine": self.session.engine.spec,
             "versions": versions(),
             "profile": settings.get_current_profile_name(),
             "seed": self.session.options.seed,
             **self.session.statistics.dump(),
-            "failing": failing,
+            "faults": [as_json(fault) for fault in ranked],
+            "failing": [line for line, _ in lines_of(ranked)],
         }

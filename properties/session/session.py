@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from .claims import never_covered
 from .crashlog import CrashLog
 from .options import Options
 from .statistics import Statistics
+from .triage import Triage
 
 Source = Case | CaseSequence
 Predicate = Callable[[Any, "Session"], Verdict | None]  # of a case or a sequence
@@ -41,6 +43,10 @@ class Session:
     asked: bool = False  # whether any property was put to the test
     alone: Elsewhere | None = None  # judges in a process that has judged nothing else
     elsewhere: Elsewhere | None = None  # judges in place of this process
+    triage: Triage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.triage = Triage(self.crashlog)
 
     @cached_property
     def oracle(self) -> Engine:
@@ -100,21 +106,33 @@ class Session:
         """The file for failures that must outlive this process."""
         return self.crashlog.found if self.crashlog else None
 
-    def smallest(self, predicate: Predicate, mismatch: Mismatch) -> Mismatch:
-        """The simplest failure of the same kind that `mismatch` leads to."""
+    def verdict_of(self, predicate: Predicate, source: Source) -> Mismatch | None:
+        """The failure of `source` under `predicate`, or None: each is judged only once."""
+        key = predicate.__name__, str(source)
+        if key not in self.triage.verdicts:
+            try:
+                self.judged(predicate, source)
+                self.triage.remember(key, None)
+            except Mismatch as mismatch:
+                self.triage.remember(key, mismatch)
+                return mismatch
+        return self.triage.verdicts.get(key)
+
+    def smallest(
+        self, predicate: Predicate, mismatch: Mismatch, until: float = math.inf
+    ) -> Mismatch:
+        """The simplest failure of the same kind that `mismatch` leads to, in the time there is."""
         found = mismatch
 
         def fails(case: Source) -> bool:
             nonlocal found
-            if not self.draws(case):
+            if time.monotonic() > until or not self.draws(case):
                 return False
-            try:
-                self.judged(predicate, case)
-            except Mismatch as error:
-                if type(error) is type(mismatch):
-                    found = error
-                    return True
-            return False
+            error = self.verdict_of(predicate, case)
+            if type(error) is not type(mismatch):
+                return False
+            found = error
+            return True
 
         if mismatch.sequence is not None:
             smallest_sequence(mismatch.sequence, fails)
@@ -122,10 +140,10 @@ class Session:
             smallest(mismatch.case, fails)
         return found
 
-    def keep(self, mismatch: Mismatch) -> None:
+    def keep(self, found: dict[str, Any]) -> None:
         """Write down a failure at once, where there is a place for it."""
         if self.crashlog:
-            self.crashlog.keep(mismatch)
+            self.crashlog.keep(found)
 
     def against_oracle(self, case: Case, *, repeat: bool = True) -> Verdict:
         """Compare the engine with torch; a strict engine may deviate as it is listed."""
@@ -166,3 +184,8 @@ class Session:
 def in_order(sequence: CaseSequence, session: Session) -> Verdict:
     """The predicate of calls in a row."""
     return session.in_order(sequence)
+
+
+def by_oracle(case: Case, session: Session) -> Verdict:
+    """The predicate of one call against torch."""
+    return session.against_oracle(case)

@@ -1,0 +1,338 @@
+"""Why a smallest case fails: where the result differs, and which of its parameters matter.
+
+The smallest case is enlarged a little, and each of its parameters is varied alone and judged
+again. What is said is what was seen: a parameter is said not to matter where the failure stayed
+with every value that was tried, and a condition is said to be needed where it tells apart the
+values with which the failure stayed from those with which it went.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..cases.case import Case, Operand
+from ..cases.edit import with_argument, with_operand, without_operand
+from ..cases.operation import OPS, PADDING_MODES
+from ..cases.sizes import (
+    UNREADABLE,
+    WHOLE,
+    Axis,
+    Key,
+    Sizes,
+    changed,
+    following,
+    keys,
+    read,
+    value_of,
+    write,
+)
+from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch, Status
+from .pattern import picture
+from .session import Predicate, Session
+
+TIME = 1.5  # seconds that an explanation may take
+PLACES = 6  # of the window, in a case that is enlarged
+NAMES = {"size": "input", "taps": "kernel", "extra": "output_padding"}
+WHOLES = {"channels": "channels of a group", "filters": "filters of a group"}
+DTYPES = ("float32", "float64", "float16", "complex64", "int64", "uint8")
+DATA = ("ones", "ramp", "integers:0", "integers:1", "reals:0")
+LAYOUTS = ("contiguous", "fortran", "reversed", "strided", "swapped")
+
+Judge = Callable[[Case], bool | None]  # fails alike, holds, or neither can be said
+Relation = tuple[str, Callable[[int, int], bool]]
+
+
+def explained(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch:
+    """`found`, with the rows and the picture that explain it."""
+    if found.sequence is not None or _is_costly(found):
+        return found
+    key = type(found).__name__, str(found.source)
+    if key not in session.triage.explained:
+        session.triage.explained[key] = _Explanation(session, predicate, found).parts()
+    found.explanation, found.map = session.triage.explained[key]
+    return found
+
+
+def _is_costly(found: Mismatch) -> bool:
+    """Whether each further failure costs a process, or the time of a call that hangs."""
+    ended = isinstance(found, EngineCrash) and not any(
+        name == "raised" for name, _ in found.details
+    )
+    return isinstance(found, EngineHang) or ended
+
+
+class _Explanation:
+    def __init__(self, session: Session, predicate: Predicate, found: Mismatch) -> None:
+        self._session, self._predicate, self._found = session, predicate, found
+        self._until = time.monotonic() + TIME
+        self._right = Status.REJECTED if found.case.blame else Status.AGREED
+        self._judged = 0
+
+    def parts(self) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        base, shown = self._enlarged()
+        rows, lines = self._picture(shown)
+        needed, free = _findings(base, self.fails)
+        if needed:
+            rows.insert(0, ("needs", ", ".join(needed)))
+        if free:
+            of = "" if lines and base == shown.case else f" of {base}"
+            rows.insert(
+                bool(needed),
+                ("whatever", f"{', '.join(free)} ({self._judged} variations{of} judged)"),
+            )
+        return tuple(rows), tuple(lines)
+
+    def fails(self, case: Case) -> bool | None:
+        """Whether a case fails alike; None where that can't be said."""
+        found = self._outcome(case)
+        return type(found) is type(self._found) if isinstance(found, Mismatch) else found
+
+    def _outcome(self, case: Case) -> Mismatch | bool | None:
+        if time.monotonic() > self._until or not self._session.draws(case):
+            return None
+        self._judged += 1
+        try:
+            verdict = self._session.judged(self._predicate, case)
+        except Mismatch as mismatch:
+            return mismatch if type(mismatch) is type(self._found) else None
+        return False if verdict is not None and verdict.status is self._right else None
+
+    def _enlarged(self) -> tuple[Case, Mismatch]:
+        """A larger case that fails alike, and its failure; the smallest where there is none."""
+        for case in enlarged(self._found.case):
+            found = self._outcome(case)
+            if isinstance(found, Mismatch):
+                return case, found
+        return self._found.case, self._found
+
+    def _picture(self, shown: Mismatch) -> tuple[list[tuple[str, str]], list[str]]:
+        if shown.wrong is None or not np.ndim(shown.wrong) or not shown.wrong.size:
+            return [], []
+        sentence, lines = picture(shown.case.op, shown.result, shown.wrong)
+        return [("where", f"{shown.result} of {shown.case}: {sentence}")], lines
+
+
+def enlarged(case: Case) -> Iterator[Case]:
+    """Larger cases that have what `case` has: in all sizes, or in the input's alone."""
+    sizes = read(case)
+    if sizes is None or case.blame is not None:
+        return
+    wide = replace(
+        sizes,
+        batch=sizes.batch and max(2, sizes.batch),
+        channels=max(2, sizes.channels),
+        filters=max(2, sizes.filters),
+    )
+    data = (
+        dict.fromkeys(("integers:0", case.data)) if case.rule in ("ones", "ramp") else [case.data]
+    )
+    for base in (wide, replace(sizes, batch=wide.batch), sizes):
+        for more in (2, 0):
+            axes = tuple(_with_places(case, axis, more) for axis in base.axes)
+            for rule in data:
+                with suppress(*UNREADABLE):
+                    yield replace(write(case, replace(base, axes=axes), sizes), data=rule)
+
+
+def _with_places(case: Case, axis: Axis, more: int) -> Axis:
+    """The axis with so many taps more, and a window that has `PLACES` places."""
+    axis = replace(axis, taps=axis.taps + more if axis.taps > 1 else axis.taps)
+    if OPS[case.op].is_transposed:
+        return replace(axis, size=max(PLACES, axis.size))
+    size = axis.extent + (PLACES - 1) * axis.stride - 2 * axis.padding
+    return replace(axis, size=max(axis.size, size, 1))
+
+
+# ---- Which parameters matter ----
+
+
+@dataclass
+class _Seen:
+    """The values of one number that were tried, and whether the failure stayed."""
+
+    key: Key
+    value: int  # of the case that is varied
+    stayed: list[int] = field(default_factory=list)
+    went: list[int] = field(default_factory=list)
+
+
+def _findings(base: Case, fails: Judge) -> tuple[list[str], list[str]]:
+    """The conditions that are needed, and the parameters that do not matter."""
+    needed, free = [], []
+    if (sizes := read(base)) is not None and base.blame is None:
+        seen = [_tried(base, sizes, key, fails) for key in keys(sizes) if _varies(base, sizes, key)]
+        needed += _conditions(seen, sizes)
+        free += _not_mattering(seen, sizes)
+    for name, variations in _kinds(base):
+        stayed: list[str] = []
+        went: list[str] = []
+        for value, case in variations:
+            outcome = fails(case)
+            if outcome is not None:
+                (stayed if outcome else went).append(value)
+        if stayed and not went:
+            free.append(name)
+        elif went:
+            needed.append(_choice(name, stayed, went))
+    return needed, free
+
+
+def _varies(case: Case, sizes: Sizes, key: Key) -> bool:
+    """Whether a number may be another one: an unbatched call has no batch, a word no padding."""
+    if key == (WHOLE, "batch"):
+        return sizes.batch is not None
+    given = {**OPS[case.op].arguments, **case.arguments}
+    if key[1] == "padding":
+        return "padding" in given and not isinstance(given["padding"], str)
+    names = {"stride": "stride", "dilation": "dilation", "extra": "output_padding"}
+    return names.get(key[1], "stride") in given or key[1] in ("size", "taps", "groups")
+
+
+def _tried(case: Case, sizes: Sizes, key: Key, fails: Judge) -> _Seen:
+    seen = _Seen(key, value_of(sizes, key))
+    least = 0 if key[1] in ("padding", "extra") else 1
+    values = (least, least + 1, least + 2, seen.value - 1, seen.value + 1, 2 * seen.value + 1)
+    for value in dict.fromkeys(v for v in values if v >= least and v != seen.value):
+        follow = key[1] in ("stride", "dilation", "taps", "padding")
+        with suppress(*UNREADABLE):
+            new = following(case, sizes, key, value) if follow else changed(sizes, key, value)
+            outcome = fails(write(case, new, sizes))
+            if outcome is not None:
+                (seen.stayed if outcome else seen.went).append(value)
+    return seen
+
+
+def _name(key: Key, sizes: Sizes) -> str:
+    at, name = key
+    if at == WHOLE:
+        return WHOLES.get(name, name)
+    named = NAMES.get(name, name)
+    return named if len(sizes.axes) == 1 else f"{named}[{at}]"
+
+
+RELATIONS: tuple[Relation, ...] = (
+    ("≠", lambda a, b: a != b),
+    ("=", lambda a, b: a == b),
+    (">", lambda a, b: a > b),
+    ("<", lambda a, b: a < b),
+    ("≥", lambda a, b: a >= b),
+    ("≤", lambda a, b: a <= b),
+)
+
+
+def _conditions(seen: list[_Seen], sizes: Sizes) -> list[str]:
+    """Of each number that matters, what tells apart where the failure stayed and where it went."""
+    mattering = [one for one in seen if one.went]
+    found: list[str] = []
+    done: set[Key] = set()
+    for i, one in enumerate(mattering):
+        for other in mattering[i + 1 :]:
+            sign = _between(one, other)
+            if sign and one.key not in done and other.key not in done and _related(one, other):
+                found.append(f"{_name(one.key, sizes)} {sign} {_name(other.key, sizes)}")
+                done |= {one.key, other.key}
+    alone = [one for one in mattering if one.key not in done]
+    return [*(_condition(_name(one.key, sizes), one) for one in alone), *found]
+
+
+def _related(one: _Seen, other: _Seen) -> bool:
+    """Whether numbers can be compared that are of one name, or of one axis."""
+    return WHOLE not in (one.key[0], other.key[0])
+
+
+def _between(one: _Seen, other: _Seen) -> str:
+    """The relation between two numbers that holds wherever the failure stayed, and nowhere else.
+
+    A threshold of each alone says it more simply, where there is one on both.
+    """
+    if _threshold(one) and _threshold(other):
+        return ""
+    pairs = [(v, other.value, True) for v in (one.value, *one.stayed)]
+    pairs += [(v, other.value, False) for v in one.went]
+    pairs += [(one.value, v, True) for v in other.stayed]
+    pairs += [(one.value, v, False) for v in other.went]
+    for sign, holds in RELATIONS:
+        if all(holds(a, b) is stayed for a, b, stayed in pairs):
+            return sign
+    return ""
+
+
+def _threshold(one: _Seen) -> bool:
+    stayed = [one.value, *one.stayed]
+    return max(one.went) < min(stayed) or min(one.went) > max(stayed)
+
+
+def _condition(name: str, one: _Seen) -> str:
+    stayed = sorted([one.value, *one.stayed])
+    if max(one.went) < stayed[0] and len(stayed) > 1:
+        return f"{name} > {max(one.went)}"
+    if min(one.went) > stayed[-1] and (len(stayed) > 1 or stayed[0] <= 1):
+        return f"{name} < {min(one.went)}"
+    if len(stayed) == 1:
+        return f"{name} = {stayed[0]}"
+    if len(one.went) == 1:
+        return f"{name} ≠ {one.went[0]}"
+    return f"{name} such as {_numbers(stayed)} (not {_numbers(sorted(one.went))})"
+
+
+def _numbers(values: list[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _not_mattering(seen: list[_Seen], sizes: Sizes) -> list[str]:
+    """The numbers with which the failure stayed, whatever they were; one name for all axes."""
+    free = [one.key for one in seen if one.stayed and not one.went]
+    names: list[str] = []
+    for at, name in free:
+        alike = [one.key for one in seen if one.key[1] == name]
+        every = at == WHOLE or all(key in free for key in alike)
+        names.append(NAMES.get(name, WHOLES.get(name, name)) if every else _name((at, name), sizes))
+    return [*dict.fromkeys(names)]
+
+
+def _choice(name: str, stayed: list[str], went: list[str]) -> str:
+    if len(went) <= len(stayed):
+        return f"{name} other than {', '.join(went)}"
+    kept = f" or {', '.join(stayed)}" if stayed else ""
+    return f"this {name}{kept} (not {', '.join(went)})"
+
+
+Variations = list[tuple[str, Case]]
+
+
+def _kinds(case: Case) -> Iterator[tuple[str, Variations]]:
+    """What is no number: each with the other values that it may have, and the case with each."""
+    op = OPS[case.op]
+    arrays = {k: v for k, v in case.operands.items() if isinstance(v, Operand)}
+    if "bias" in op.operands and case.blame != "bias":
+        yield "bias", [_other_bias(case)]
+    dtypes = [d for d in DTYPES if np.dtype(d).kind in op.kinds and d != case.dtype]
+    yield "dtype", [(d, _with(case, arrays, dtype=d)) for d in dtypes]
+    yield "data", [(d, replace(case, data=d)) for d in DATA if d != case.data]
+    yield "layout", [(n, _with(case, arrays, layout=n)) for n in LAYOUTS if _differs(arrays, n)]
+    if "padding_mode" in op.arguments:
+        now = case.arguments.get("padding_mode", "zeros")
+        modes = [mode for mode in PADDING_MODES if mode != now]
+        yield "padding_mode", [(mode, with_argument(case, "padding_mode", mode)) for mode in modes]
+
+
+def _other_bias(case: Case) -> tuple[str, Case]:
+    if "bias" in case.operands:
+        return "none", without_operand(case, "bias")
+    op, weight = OPS[case.op], case.shapes.get("weight", (1, 1))
+    filters = weight[1] * int(case.arguments.get("groups", 1)) if op.is_transposed else weight[0]
+    return "one", with_operand(case, "bias", Operand((filters,), case.dtype))
+
+
+def _with(case: Case, arrays: dict[str, Operand], **other: str) -> Case:
+    changed = {k: replace(v, **other) for k, v in arrays.items()}  # type: ignore[arg-type]
+    return replace(case, operands={**case.operands, **changed})
+
+
+def _differs(arrays: dict[str, Operand], layout: str) -> bool:
+    return any(array.layout != layout for array in arrays.values())

@@ -1,0 +1,142 @@
+"""The faults of a run: failures of all its processes, merged by kind and smallest case.
+
+Most telling first. A wrong result of a valid call, or an error there, says more than a call that
+should have been rejected or two results that contradict each other; these say more than conduct,
+and that more than what is near a bound. Among equals, what more tests show comes first, then the
+smaller case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..cases.case import Case
+from ..cases.line import parse_source
+from ..cases.sequence import CaseSequence, cases_of
+from ..shrinking import order, simplifies
+from .triage import Key
+
+TIERS = (
+    (
+        *("ValueMismatch", "GradientMismatch", "ShapeMismatch", "DtypeMismatch"),
+        *("RejectedValid", "EngineCrash", "EngineHang", "OutOfMemory"),
+    ),
+    ("AcceptedInvalid", "WrongError", "RelationBroken"),
+    ("ArgumentModified", "MemoryShared", "NotRepeatable", "GlobalStateChanged"),
+    ("MarginalValueMismatch", "MarginalGradientMismatch"),
+)
+TIER = {kind: tier for tier, kinds in enumerate(TIERS) for kind in kinds}
+
+
+@dataclass
+class Fault:
+    """A kind of failure and its smallest case, or a kind alone for what was not shrunk."""
+
+    kind: str
+    line: str  # empty: failures of this kind that were not shrunk
+    found: dict[str, Any]  # as `report.described`
+    tests: dict[str, None] = field(default_factory=dict)  # their names, in order
+    lines: dict[str, None] = field(default_factory=dict)  # the cases at which it showed
+    relations: dict[str, None] = field(default_factory=dict)  # that break where it shows
+
+    @property
+    def properties(self) -> list[str]:
+        """The tests that show it, without what they are parametrized with."""
+        return [*dict.fromkeys(property_of(test) for test in self.tests)]
+
+    @cached_property
+    def source(self) -> Case | CaseSequence:
+        return parse_source(self.found["line"])
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        tier = TIER.get(self.kind, len(TIERS))
+        size = [order(case) for case in cases_of(self.source)]
+        return tier, not self.line, -len(self.tests), len(size), size
+
+
+def property_of(test: str) -> str:
+    return test.rpartition("::")[2].partition("[")[0]
+
+
+@dataclass
+class Faults:
+    """What the reports of a run, and its file, say of failures."""
+
+    known: dict[Key, Fault] = field(default_factory=dict)
+    unsettled: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # with their tests
+
+    def __bool__(self) -> bool:
+        return bool(self.known or self.unsettled)
+
+    def describe(self, found: dict[str, Any]) -> Fault:
+        """The fault of a failure that is the smallest of its kind, known from now on."""
+        key = found["kind"], found["line"]
+        return self.known.setdefault(key, Fault(*key, found))
+
+    def add(self, test: str, found: dict[str, Any]) -> None:
+        """One failure of a test: of a known fault, the smallest of one, or neither."""
+        if found["settled"]:
+            self._count(self.describe(found), test, found)
+        else:
+            self.unsettled.append((test, found))
+
+    def _count(self, fault: Fault, test: str, found: dict[str, Any]) -> None:
+        if test:
+            fault.tests[test] = None
+        fault.lines[found["origin"] or found["line"]] = None
+        broken = found["broken"] or found["kind"] == "RelationBroken"
+        if broken and fault.kind != "RelationBroken":
+            fault.relations[property_of(test)] = None
+
+    def ranked(self) -> list[Fault]:
+        """All faults, most telling first, after what is not settled has found its own."""
+        rest: dict[str, Fault] = {}
+        for test, found in self.unsettled:
+            fault = self._fault_of(found) or rest.setdefault(
+                found["kind"], Fault(found["kind"], "", found)
+            )
+            self._count(fault, test, found)
+        self.unsettled.clear()
+        self.known |= {(kind, ""): fault for kind, fault in rest.items()}
+        return sorted(self.known.values(), key=lambda fault: fault.rank)
+
+    def _fault_of(self, found: dict[str, Any]) -> Fault | None:
+        """The fault that a failure was found to have, else one whose case simplifies its case."""
+        if found["fault"] is not None:
+            return self.known.get(tuple(found["fault"]))
+        source = parse_source(found["line"])
+        for (kind, line), fault in self.known.items():
+            small = fault.source
+            if not line or kind != found["kind"] or not isinstance(small, Case):
+                continue
+            if isinstance(source, Case) and simplifies(small, source):
+                return fault
+        return None
+
+    @property
+    def tests(self) -> int:
+        """How many tests fail by them."""
+        return len({test for fault in self.ranked() for test in fault.tests})
+
+
+def lines_of(faults: Iterable[Fault]) -> list[tuple[str, str]]:
+    """One line per fault, then all lines at which one showed, each with its kind."""
+    listed = [*faults]
+    found = [(fault.found["line"], fault.kind) for fault in listed]
+    found += [(line, fault.kind) for fault in listed for line in fault.lines]
+    return [*dict.fromkeys(found)]
+
+
+def as_json(fault: Fault) -> dict[str, Any]:
+    return {
+        **{k: fault.found[k] for k in ("kind", "headline", "op", "line", "rows", "map", "replay")},
+        "settled": bool(fault.line),
+        "tests": [*fault.tests],
+        "properties": fault.properties,
+        "relations": [*fault.relations],
+        "lines": [*fault.lines],
+    }

@@ -1,0 +1,90 @@
+"""The faults of a run in words: for a terminal, a file of lines, and the summary of a CI step."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..comparison.loading import OWN
+from .faults import Fault, lines_of
+
+MANY = 3  # properties that a block names
+
+
+def counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def listed(faults: Sequence[Fault], tests: int) -> str:
+    """The headline of all faults."""
+    known = sum(bool(fault.line) for fault in faults)
+    rest = sum(not fault.line for fault in faults)
+    more = f" and {counted(rest, 'kind')} of failure that was not shrunk" if rest else ""
+    return f"{counted(known, 'fault')}{more} in {counted(tests, 'failing test')}"
+
+
+def one_line(found: Mapping[str, Any]) -> str:
+    """A failure of one test, which its fault explains elsewhere."""
+    kind, line = found["fault"] or (found["kind"], found["line"])
+    return f"{kind}: {found['headline']}: {line}"
+
+
+def shown_by(fault: Fault) -> list[tuple[str, str]]:
+    """How many tests show a fault, of which properties, and what follows from it."""
+    if not fault.tests:
+        return []
+    names = [name for name in fault.properties if name not in fault.relations]
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    tests = counted(len(fault.tests), "test")
+    rows = [("shown by", f"{tests}: {', '.join(names[:MANY])}{more}" if names else tests)]
+    if fault.relations:
+        names = [name.removeprefix("test_") for name in fault.relations]
+        more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+        told = f"{counted(len(names), 'metamorphic relation')} broken: {', '.join(names[:MANY])}"
+        rows.append(("so too", told + more))
+    return rows
+
+
+def shortly(fault: Fault, *, above: bool) -> list[str]:
+    """A fault without its block."""
+    found, tests = fault.found, counted(len(fault.tests), "test")
+    if not fault.line:
+        n = counted(len(fault.lines), "case")
+        return [
+            f"{fault.kind}: {n} in {tests}, not shrunk: the time limit was spent",
+            f"  such as   {found['line']}",
+            f"  replay    {found['replay']}",
+        ]
+    where = "its block stands above, where it was found" if above else "--report and -v have more"
+    rows = [f"{fault.kind}: {found['headline']} ({where})"]
+    rows += [f"  {name:<8}  {text}" for name, text in shown_by(fault)]
+    return [*rows, f"  replay    {found['replay']}"]
+
+
+def failing_file(faults: Sequence[Fault], tests: int, engine: str, path: str) -> str:
+    """One line per fault, then all lines that failed, with their kinds, fit for --case."""
+    option = "" if engine == OWN else f" --engine={shlex.quote(engine)}"
+    lines = [f"{line}  # {kind}" for line, kind in lines_of(faults)]
+    known = sum(bool(fault.line) for fault in faults)
+    told = listed(faults, tests)
+    head = [f"# {told}; again with: pytest{option} --case {shlex.quote(path)}"] if lines else []
+    first = ["# the smallest case of each fault, most telling first", *lines[: len(faults)]]
+    rest = ["# all others that failed", *lines[len(faults) :]] if lines[len(faults) :] else []
+    return "".join(f"{line}\n" for line in [*head, *(first if known or lines else []), *rest])
+
+
+def step_summary(faults: Sequence[Fault], tests: int) -> str:
+    """The faults as Markdown."""
+    rows = [
+        f"| {fault.kind} | {_code(fault.found['line'])} | {len(fault.tests):,} |"
+        for fault in faults
+    ]
+    replays = "\n".join(fault.found["replay"] for fault in faults)
+    table = ["| kind | smallest case | tests |", "|---|---|---|", *rows]
+    lines = [f"### {listed(faults, tests)}", "", *table, "", "```console", replays, "```", ""]
+    return "\n".join(lines)
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"

@@ -1,0 +1,121 @@
+"""From failures to faults: what a process knows of them, and the time that is left to shrink.
+
+A fault is a kind of failure and the smallest case to which failures of this kind lead. What one
+process finds, the others of the run read from one file, so that none shrinks to a fault that is
+known: where the smallest case of a known fault is a simplification of the case that fails now, in
+every respect, and fails in the same way under the same property, shrinking could have led there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..cases.case import Case
+from ..cases.line import parse_source
+from ..cases.sequence import CaseSequence
+from ..comparison.mismatch import Mismatch, RelationBroken
+from ..shrinking import simplifies
+from .crashlog import CrashLog
+
+ALL = 20.0  # seconds in which a process shrinks failures of the corpus and of enumerations
+ONE = 10.0  # seconds for one failure
+MEMORY = 20_000  # verdicts that are remembered
+
+DEADLY = ("EngineCrash", "EngineHang")  # what a property must not be tried on for its own sake
+
+Key = tuple[str, str]  # a fault: the name of its kind, and its smallest case
+Source = Case | CaseSequence
+
+
+@dataclass
+class Triage:
+    """The faults that this process knows, the verdicts of its searches, and the time left."""
+
+    crashlog: CrashLog | None = None
+    left: float = ALL
+    faults: dict[Key, Case] = field(default_factory=dict)
+    verdicts: dict[Key, Mismatch | None] = field(default_factory=dict)  # by property and case
+    explained: dict[Key, Any] = field(default_factory=dict)  # the rows and picture of a failure
+    _read: int = 0  # bytes of the shared file
+
+    def candidates(self, found: Mismatch) -> list[tuple[Key, Case]]:
+        """Known faults to which `found` may lead; a relation may break by a fault of any kind."""
+        self._update()
+        if isinstance(found.source, CaseSequence):
+            return []
+        kind = type(found).__name__
+        alike = [
+            (key, case)
+            for key, case in self.faults.items()
+            if key[0] == kind or (isinstance(found, RelationBroken) and key[0] not in DEADLY)
+        ]
+        return [(key, case) for key, case in alike if simplifies(case, found.case)]
+
+    def add(self, found: Mismatch) -> None:
+        if isinstance(found.source, Case):
+            self.faults[type(found).__name__, str(found.source)] = found.source
+
+    def remember(self, key: Key, found: Mismatch | None) -> None:
+        if len(self.verdicts) < MEMORY:
+            self.verdicts[key] = found
+
+    @contextmanager
+    def shrinking(self, found: Mismatch, *, limited: bool) -> Iterator[float]:
+        """The time at which to stop; meanwhile others wait that find the same kind."""
+        start = time.monotonic()
+        claim = {"kind": type(found).__name__, "pid": os.getpid()}
+        self._write({"begins": claim})
+        try:
+            yield start + (min(ONE, self.left) if limited else ONE)
+        finally:
+            self._write({"ends": claim})
+            if limited:
+                self.left -= time.monotonic() - start
+
+    def wait(self, found: Mismatch) -> None:
+        """Until no other process shrinks a failure of this kind, but not for ever."""
+        until = time.monotonic() + ONE
+        while time.monotonic() < until and self._is_claimed(type(found).__name__):
+            time.sleep(0.05)
+
+    def _is_claimed(self, kind: str) -> bool:
+        self._update()
+        return any(of == kind and pid != os.getpid() and _is_alive(pid) for of, pid in self._claims)
+
+    def _update(self) -> None:
+        """Read what other processes have written since."""
+        if self.crashlog is None:
+            return
+        entries, self._read = self.crashlog.written_since(self._read)
+        for entry in entries:
+            self._take(entry)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        if begins := entry.get("begins"):
+            self._claims.add((begins["kind"], begins["pid"]))
+        elif ends := entry.get("ends"):
+            self._claims.discard((ends["kind"], ends["pid"]))
+        elif entry.get("settled"):
+            source = parse_source(entry["line"])
+            if isinstance(source, Case):
+                self.faults[entry["kind"], entry["line"]] = source
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        if self.crashlog is not None:
+            self.crashlog.write(entry)
+
+    def __post_init__(self) -> None:
+        self._claims: set[tuple[str, int]] = set()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
