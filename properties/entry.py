@@ -28,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="LINE",
         help="run exactly this case (or each line of this file) through every property",
     )
+    group.addoption(
+        "--snippet",
+        action="store_true",
+        help="print a script that shows the difference at --case, without the harness, and stop",
+    )
+    group.addoption(
+        "--keep", metavar="WHY", help="add the lines of --case to the corpus, with this reason"
+    )
     group.addoption("--ops", metavar="NAMES", help="draw only these ops: conv1d,conv2d,…")
     group.addoption("--dtypes", metavar="NAMES", help="draw only these dtypes: float32,…")
     group.addoption(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 
 # Before NumPy and torch load: workers already use every core.
@@ -22,15 +23,18 @@ from hypothesis import Phase, settings
 from .cases.case import Case
 from .cases.files import CORPUS, read_cases
 from .cases.operation import OPS
+from .cases.sequence import CaseSequence, cases_of
 from .comparison.loading import OWN, EngineError, load
-from .comparison.mismatch import mismatches
+from .comparison.mismatch import RelationBroken, mismatches
 from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
 from .session.isolated_run import IsolatedRun, isolates
 from .session.options import Options
+from .session.replay import keep
 from .session.report import versions
 from .session.reporter import Reporter, show
 from .session.session import Session
+from .session.snippet import script
 
 pytest_plugins = ["properties.entry"]  # the options, unless the installed package gave them
 
@@ -70,6 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", "ignore")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporter(config, session, folder), "convolution-reporter")
+        if why := config.getoption("--keep"):
+            keep(_asked_about(config), why)
 
 
 def _load_profile(examples: int | None) -> None:
@@ -99,6 +105,25 @@ def _session(config: pytest.Config, folder: Path) -> Session:
     return Session(engine, options, CrashLog(folder / FOUND, folder / worker))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With --snippet, print a script in place of running tests."""
+    if not config.getoption("--snippet"):
+        return None
+    config._do_configure()
+    session = config.stash[session_key]
+    sys.stdout.write(script(_asked_about(config), session.engine))
+    return 0
+
+
+def _asked_about(config: pytest.Config) -> list[Case]:
+    """The cases of --case, one after another."""
+    sources = config.stash[session_key].options.cases
+    if not sources:
+        raise pytest.UsageError("--snippet and --keep need a --case that they are about")
+    return [case for source in sources for case in cases_of(source)]
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash[session_key]
     engine, profile = session.engine, settings.get_current_profile_name()
@@ -123,10 +148,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash[session_key]
     options = session.options
     sources = [source for source in options.cases if isinstance(source, found.takes)]
+    if hasattr(metafunc.function, "relation"):  # which says nothing of how else a call can fail
+        wanted = ("", RelationBroken.__name__)
+        sources = [source for source in sources if options.kinds[str(source)] in wanted]
     cases = tuple(sources) if found.takes_lines else ()
-    if found.takes_corpus and found.takes is Case and not options.cases:
+    if found.takes_corpus and found.takes is Case and not options.asked:
         cases = tuple(case for case in read_cases(CORPUS) if session.draws(case))
-    shards = [] if options.cases else [*range(found.shards)]
+    shards = [] if options.asked else [*range(found.shards)]
     if found.spends_budget and options.budget:
         shards = [*range(PIECES * options.workers)]
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
@@ -159,8 +187,8 @@ def _is_asked_for(session: Session, item: pytest.Item) -> bool:
         return found is not None and found.spends_budget
     if found is None:
         is_selftest = item.get_closest_marker("selftest") is not None
-        return is_selftest or (for_this_engine and not session.options.cases)
-    if found.spends_budget or (session.options.cases and not found.takes_lines):
+        return is_selftest or (for_this_engine and not session.options.asked)
+    if found.spends_budget or (session.options.asked and not found.takes_lines):
         return False
     return for_this_engine
 
@@ -188,6 +216,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report: Any = yield
     if found := mismatches(call.excinfo.value) if call.excinfo else []:
         show(report, found)
+        item.user_properties.extend(("failure", line) for line in report.longrepr.splitlines())
+    if isinstance(source := _source(item), (Case, CaseSequence)):
+        report.case, report.verdict = str(source), item.config.stash[session_key].status
     return report
 
 

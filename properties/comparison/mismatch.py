@@ -145,6 +145,7 @@ class RelationBroken(Mismatch):
 
 
 MARGIN = 10
+KINDS = tuple(kind.__name__ for kind in Mismatch.__subclasses__())
 
 
 def mismatches(error: BaseException | None) -> list[Mismatch]:

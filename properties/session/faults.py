@@ -53,9 +53,13 @@ class Fault:
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        tier = TIER.get(self.kind, len(TIERS))
+        tier = rank_of(self.kind)
         size = [order(case) for case in cases_of(self.source)]
         return tier, not self.line, -len(self.tests), len(size), size
+
+
+def rank_of(kind: str) -> int:
+    return TIER.get(kind, len(TIERS))
 
 
 def property_of(test: str) -> str:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from ..cases.case import DTYPES, Case
-from ..cases.files import read_lines
+from ..cases.files import read_lines, without_comment
 from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.engine import Engine
+from ..comparison.mismatch import KINDS
 from ..generation.valid import drawable
+from .replay import Asked
 
 
 @dataclass(frozen=True)
@@ -26,24 +29,31 @@ class Options:
     ops: tuple[str, ...] = tuple(OPS)
     dtypes: tuple[str, ...] = DTYPES
     seed: int = 0
-    cases: tuple[Case | CaseSequence, ...] = ()  # of --case: nothing but these
+    asked: tuple[Asked, ...] = ()  # by --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
     workers: int = 1  # processes that share the work
 
     @classmethod
     def of(cls, config: pytest.Config, engine: Engine) -> Options:
         """The options of `config` for `engine`; what can't be used is a `pytest.UsageError`."""
-        cases = _read_sources(config.getoption("--case"))
-        for case in [case for source in cases for case in cases_of(source)]:
-            if case.op not in engine.ops:
-                raise pytest.UsageError(f"--case: {engine.spec} offers no {case.op}: {case}")
+        asked = _read_sources(config.getoption("--case"), engine)
         dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
         ops = _chosen(config, "--ops", engine.ops, tuple(OPS))
         ops = tuple(op for op in ops if drawable(OPS[op], dtypes))
         if not ops:
             raise pytest.UsageError("--ops, --dtypes: none of these ops takes one of these dtypes")
         budget = config.getoption("--budget") or 0.0
-        return cls(ops, dtypes, _seed(config), cases, budget, _workers(config))
+        return cls(ops, dtypes, _seed(config), asked, budget, _workers(config))
+
+    @cached_property
+    def cases(self) -> tuple[Case | CaseSequence, ...]:
+        """What --case asks about and can be judged."""
+        return tuple(one.source for one in self.asked if one.source is not None)
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """The kind of failure that is expected of a case."""
+        return {one.line: one.kind for one in self.asked}
 
 
 def _seed(config: pytest.Config) -> int:
@@ -62,33 +72,43 @@ def _workers(config: pytest.Config) -> int:
     return 1
 
 
-def _read_sources(texts: Sequence[str]) -> tuple[Case | CaseSequence, ...]:
+def _read_sources(texts: Sequence[str], engine: Engine) -> tuple[Asked, ...]:
     """What each --case names; several lines are one sequence, which runs in order."""
     files = [text for text in texts if _is_file(text)]
     lines = [text for text in texts if not _is_file(text)]
-    sources = [source for file in files for source in _read_file(Path(file))]
-    cases = [case for line in lines for case in cases_of(_parsed(line, ""))]
+    asked = [one for file in files for one in _read_file(Path(file), engine)]
+    cases = [case for line in lines for case in cases_of(_parsed(line))]
+    for case in cases:
+        if case.op not in engine.ops:
+            raise pytest.UsageError(f"--case: {engine.spec} offers no {case.op}: {case}")
     if cases:
-        sources.append(CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0])
-    return tuple(sources)
+        source = CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
+        asked.append(Asked(str(source), source))
+    return tuple({one.line: one for one in reversed(asked)}.values())[::-1]
 
 
 def _is_file(text: str) -> bool:
     return "(" not in text and Path(text).is_file()
 
 
-def _read_file(path: Path) -> list[Case | CaseSequence]:
-    sources = [_parsed(line, f" {path}") for line in read_lines(path)]
-    if not sources:
+def _read_file(path: Path, engine: Engine) -> list[Asked]:
+    pairs = [without_comment(line) for line in read_lines(path)]
+    if not pairs:
         raise pytest.UsageError(f"--case: {path} holds no case")
-    return sources
+    return [Asked.of(line, _kind(comment), engine.ops) for line, comment in pairs]
 
 
-def _parsed(line: str, where: str) -> Case | CaseSequence:
+def _kind(comment: str) -> str:
+    """The kind of failure with which a comment begins, if it does."""
+    first = comment.split(maxsplit=1)[0].rstrip(":,") if comment else ""
+    return first if first in KINDS else ""
+
+
+def _parsed(line: str) -> Case | CaseSequence:
     try:
         return parse_source(line.strip())
     except CaseError as error:
-        raise pytest.UsageError(f"--case{where}: {error}") from None
+        raise pytest.UsageError(f"--case: {error}") from None
 
 
 def _chosen(

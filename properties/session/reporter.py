@@ -20,6 +20,7 @@ from .crashlog import FOUND, kept, lines
 from .faults import Fault, Faults, as_json, lines_of
 from .features import table
 from .for_all import SHARDS
+from .replay import Replayed, told
 from .report import block, described, summary, versions
 from .session import Session
 from .summaries import (
@@ -49,6 +50,7 @@ class Reporter:
         self.session = session
         self.faults = Faults()
         self.shown: tuple[str, str] | None = None  # the fault whose block was printed at once
+        self.replayed: dict[str, Replayed] = {}  # by the line of its case
         self.folder = folder  # of this run, for all its processes
 
     @pytest.hookimpl(optionalhook=True)
@@ -80,6 +82,8 @@ class Reporter:
         """Take a failure to its fault; the first fault is printed at once."""
         for found in getattr(report, "convolutions", ()):
             self.faults.add(report.nodeid, found)
+        if line := getattr(report, "case", ""):
+            self.replayed.setdefault(line, Replayed()).add(report)
         self._show_first()
 
     def _show_first(self) -> None:
@@ -100,9 +104,16 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        green = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if self.session.options.asked and green and not self._told()[1]:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         green = exitstatus == pytest.ExitCode.OK
         if green and (self.session.compared_nothing or self._never_drawn()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _told(self) -> tuple[list[str], bool]:
+        """What became of the cases that were asked about."""
+        return told(self.session.options.asked, self.replayed)
 
     def _never_drawn(self) -> list[str]:
         """Pairs of features that a whole run of the ci profile should have drawn and has not."""
@@ -130,7 +141,7 @@ class Reporter:
                 self.faults.describe(found)
             elif not self.faults:
                 self.faults.add("", {**found, "fault": None})
-        if not (self.session.asked or self.faults):
+        if not (self.session.asked or self.faults or self.session.options.asked):
             return
         terminalreporter.section("convolutions checked against the reference")
         for line in summary(self.session.statistics):
@@ -138,6 +149,8 @@ class Reporter:
         self._write_claims(terminalreporter, green=green)
         ranked = self.faults.ranked()
         self._write_faults(terminalreporter, ranked)
+        for line in self._told()[0] if self.session.options.asked else ():
+            terminalreporter.write_line(line)
         self._write_files(ranked)
 
     def _write_faults(self, terminalreporter: Any, ranked: list[Fault]) -> None:

@@ -40,6 +40,7 @@ class Session:
     options: Options
     crashlog: CrashLog | None = None
     statistics: Statistics = field(default_factory=Statistics)
+    status: str = ""  # of the verdict on the last case
     asked: bool = False  # whether any property was put to the test
     alone: Elsewhere | None = None  # judges in a process that has judged nothing else
     elsewhere: Elsewhere | None = None  # judges in place of this process
@@ -77,6 +78,7 @@ class Session:
         except Mismatch:
             self.statistics.add(case, Verdict(Status.FAILED), time.perf_counter() - start)
             raise
+        self.status = "" if verdict is None else str(verdict.status)
         if verdict is not None:
             self.statistics.add(case, verdict, time.perf_counter() - start)
         return verdict
