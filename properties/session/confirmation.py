@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import replace
 
 from ..cases.case import Case
-from ..cases.line import parse_source
+from ..cases.line import parse, parse_source
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.mismatch import (
     GradientMismatch,
@@ -28,6 +28,7 @@ from .explanation import explained
 from .isolation import Sparing
 from .report import described
 from .session import Elsewhere, Predicate, Session, Source, by_oracle, in_order
+from .triage import Stopwatch
 
 LIMIT = 20.0  # seconds for each search among processes: one costs some 15 ms
 # Kinds that are near a bound, and what they are where a result must be exact.
@@ -57,8 +58,8 @@ def settled(
     if limited and session.triage.left <= 0:
         found.origin = origin
         return found
-    with session.triage.shrinking(found, limited=limited) as until:
-        smaller = _smallest(session, predicate, found, until)
+    with session.triage.shrinking(found, limited=limited) as watch:
+        smaller = _smallest(session, predicate, found, watch)
     smaller = _cause(session, predicate, smaller, limited=limited)
     smaller.origin = origin
     return smaller
@@ -98,13 +99,18 @@ def _against_torch(session: Session, found: Mismatch) -> Mismatch | None:
 def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:
     """The same failure in a form that says more.
 
-    A sequence of which one case fails alone is that case. A difference near its bound may be one
+    A sequence of which one case fails alone is that case; a relation that makes a call which fails
+    alone is that call. A difference near its bound may be one
     that is no rounding at all: then the same call is wrong on integers, where it must be exact.
     """
     if found.sequence is not None:
         alone = _against_torch(session, found)
         if alone is not None and type(alone) is type(found) and _stands(session, alone):
             return by_oracle, alone
+    if called := dict(found.details).get("call"):
+        direct = session.verdict_of(by_oracle, parse(called))
+        if type(direct) is type(found):
+            return by_oracle, direct
     plain = PLAIN.get(type(found))
     if plain is not None and found.sequence is None:
         exact = session.verdict_of(predicate, replace(found.case, data="integers:0"))
@@ -123,21 +129,24 @@ def _stands(session: Session, found: Mismatch) -> bool:
 def _known(session: Session, predicate: Predicate, found: Mismatch) -> tuple[str, str] | None:
     """The fault to which `found` leads, if it is known: its smallest case fails alike."""
     for key, case in session.triage.candidates(found):
-        if type(session.verdict_of(predicate, case)) is type(found):
+        failure = session.verdict_of(predicate, case)
+        if failure is not None and type(failure).__name__ in (key[0], type(found).__name__):
             return key
     return None
 
 
-def _smallest(session: Session, predicate: Predicate, found: Mismatch, until: float) -> Mismatch:
+def _smallest(
+    session: Session, predicate: Predicate, found: Mismatch, watch: Stopwatch
+) -> Mismatch:
     """The smallest failure that `found` leads to, one that a process of its own shows."""
     if session.alone is None:
-        return session.smallest(predicate, found, until)
+        return session.smallest(predicate, found, watch)
     alone = confirmed(session, predicate, found)
     if alone.source != found.source:  # only after others, and as short as it gets
         return alone
     if isinstance(session.elsewhere, Sparing):
         session.elsewhere.left = LIMIT  # the search that found it has spent its own
-    smaller = session.smallest(predicate, alone, until)
+    smaller = session.smallest(predicate, alone, watch)
     again = session.alone(predicate, smaller.source)
     if isinstance(again, Mismatch) and type(again) is type(alone):
         return again

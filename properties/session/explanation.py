@@ -8,7 +8,6 @@ values with which the failure stayed from those with which it went.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from ..cases.sizes import (
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch, Status
 from .pattern import picture
 from .session import Predicate, Session
+from .triage import Stopwatch
 
 TIME = 1.5  # seconds that an explanation may take
 PLACES = 6  # of the window, in a case that is enlarged
@@ -69,7 +69,7 @@ def _is_costly(found: Mismatch) -> bool:
 class _Explanation:
     def __init__(self, session: Session, predicate: Predicate, found: Mismatch) -> None:
         self._session, self._predicate, self._found = session, predicate, found
-        self._until = time.monotonic() + TIME
+        self._watch = Stopwatch(TIME)
         self._right = Status.REJECTED if found.case.blame else Status.AGREED
         self._judged = 0
 
@@ -93,7 +93,7 @@ class _Explanation:
         return type(found) is type(self._found) if isinstance(found, Mismatch) else found
 
     def _outcome(self, case: Case) -> Mismatch | bool | None:
-        if time.monotonic() > self._until or not self._session.draws(case):
+        if self._watch.is_over or not self._session.draws(case):
             return None
         self._judged += 1
         try:

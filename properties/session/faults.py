@@ -17,7 +17,7 @@ from ..cases.case import Case
 from ..cases.line import parse_source
 from ..cases.sequence import CaseSequence, cases_of
 from ..shrinking import order, simplifies
-from .triage import Key
+from .triage import GENTLE, Key
 
 TIERS = (
     (
@@ -41,6 +41,7 @@ class Fault:
     tests: dict[str, None] = field(default_factory=dict)  # their names, in order
     lines: dict[str, None] = field(default_factory=dict)  # the cases at which it showed
     relations: dict[str, None] = field(default_factory=dict)  # that break where it shows
+    kinds: dict[str, list[str]] = field(default_factory=dict)  # other kinds as which it shows
 
     @property
     def properties(self) -> list[str]:
@@ -91,7 +92,10 @@ class Faults:
     def _count(self, fault: Fault, test: str, found: dict[str, Any]) -> None:
         if test:
             fault.tests[test] = None
-        fault.lines[found["origin"] or found["line"]] = None
+        line = found["origin"] or found["line"]
+        fault.lines[line] = None
+        if found["kind"] not in (fault.kind, "RelationBroken"):
+            fault.kinds.setdefault(found["kind"], []).append(line)
         broken = found["broken"] or found["kind"] == "RelationBroken"
         if broken and fault.kind != "RelationBroken":
             fault.relations[property_of(test)] = None
@@ -106,7 +110,33 @@ class Faults:
             self._count(fault, test, found)
         self.unsettled.clear()
         self.known |= {(kind, ""): fault for kind, fault in rest.items()}
+        self._join()
         return sorted(self.known.values(), key=lambda fault: fault.rank)
+
+    def _join(self) -> None:
+        """Of each kind, all but the first fault go to one of another kind that is simpler."""
+        first: set[str] = set()
+        for fault in sorted(self.known.values(), key=lambda fault: fault.rank):
+            if fault.kind not in first:
+                first.add(fault.kind)
+            elif other := self._simpler(fault):
+                del self.known[fault.kind, fault.line]
+                other.tests |= fault.tests
+                other.lines |= {fault.found["line"]: None, **fault.lines}
+                shown = [fault.found["line"], *fault.lines]
+                other.kinds.setdefault(fault.kind, []).extend(shown)
+
+    def _simpler(self, fault: Fault) -> Fault | None:
+        """A fault of another kind whose case simplifies that of `fault`."""
+        for other in self.known.values():
+            if not (other.line and fault.line and {other.kind, fault.kind} <= {*GENTLE}):
+                continue
+            small, large = other.source, fault.source
+            if other.kind == fault.kind or not isinstance(small, Case):
+                continue
+            if isinstance(large, Case) and simplifies(small, large):
+                return other
+        return None
 
     def _fault_of(self, found: dict[str, Any]) -> Fault | None:
         """The fault that a failure was found to have, else one whose case simplifies its case."""
@@ -127,12 +157,14 @@ class Faults:
         return len({test for fault in self.ranked() for test in fault.tests})
 
 
-def lines_of(faults: Iterable[Fault]) -> list[tuple[str, str]]:
+def lines_of(faults: Iterable[Fault]) -> dict[str, str]:
     """One line per fault, then all lines at which one showed, each with its kind."""
     listed = [*faults]
-    found = [(fault.found["line"], fault.kind) for fault in listed]
-    found += [(line, fault.kind) for fault in listed for line in fault.lines]
-    return [*dict.fromkeys(found)]
+    found = {fault.found["line"]: fault.kind for fault in listed}
+    for fault in listed:
+        others = {line: kind for kind, lines in fault.kinds.items() for line in lines}
+        found |= {line: others.get(line, fault.kind) for line in fault.lines if line not in found}
+    return found
 
 
 def as_json(fault: Fault) -> dict[str, Any]:
@@ -142,5 +174,6 @@ def as_json(fault: Fault) -> dict[str, Any]:
         "tests": [*fault.tests],
         "properties": fault.properties,
         "relations": [*fault.relations],
+        "kinds": {kind: [*dict.fromkeys(lines)] for kind, lines in fault.kinds.items()},
         "lines": [*fault.lines],
     }

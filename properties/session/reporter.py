@@ -214,5 +214,5 @@ class Reporter:
             "seed": self.session.options.seed,
             **self.session.statistics.dump(),
             "faults": [as_json(fault) for fault in ranked],
-            "failing": [line for line, _ in lines_of(ranked)],
+            "failing": [*lines_of(ranked)],
         }

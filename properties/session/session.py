@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from .claims import never_covered
 from .crashlog import CrashLog
 from .options import Options
 from .statistics import Statistics
-from .triage import Triage
+from .triage import Stopwatch, Triage
 
 Source = Case | CaseSequence
 Predicate = Callable[[Any, "Session"], Verdict | None]  # of a case or a sequence
@@ -121,14 +120,14 @@ class Session:
         return self.triage.verdicts.get(key)
 
     def smallest(
-        self, predicate: Predicate, mismatch: Mismatch, until: float = math.inf
+        self, predicate: Predicate, mismatch: Mismatch, watch: Stopwatch | None = None
     ) -> Mismatch:
         """The simplest failure of the same kind that `mismatch` leads to, in the time there is."""
         found = mismatch
 
         def fails(case: Source) -> bool:
             nonlocal found
-            if time.monotonic() > until or not self.draws(case):
+            if (watch and watch.is_over) or not self.draws(case):
                 return False
             error = self.verdict_of(predicate, case)
             if type(error) is not type(mismatch):

@@ -41,8 +41,11 @@ def shown_by(fault: Fault) -> list[tuple[str, str]]:
     if fault.relations:
         names = [name.removeprefix("test_") for name in fault.relations]
         more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
-        told = f"{counted(len(names), 'metamorphic relation')} broken: {', '.join(names[:MANY])}"
-        rows.append(("so too", told + more))
+        told = f"breaks {counted(len(names), 'metamorphic relation')}: {', '.join(names[:MANY])}"
+        rows.append(("also", told + more))
+    for kind, lines in fault.kinds.items():
+        n = counted(len(dict.fromkeys(lines)), "case")
+        rows.append(("also", f"shows as {kind} in {n} that this one simplifies"))
     return rows
 
 
@@ -65,7 +68,7 @@ def shortly(fault: Fault, *, above: bool) -> list[str]:
 def failing_file(faults: Sequence[Fault], tests: int, engine: str, path: str) -> str:
     """One line per fault, then all lines that failed, with their kinds, fit for --case."""
     option = "" if engine == OWN else f" --engine={shlex.quote(engine)}"
-    lines = [f"{line}  # {kind}" for line, kind in lines_of(faults)]
+    lines = [f"{line}  # {kind}" for line, kind in lines_of(faults).items()]
     known = sum(bool(fault.line) for fault in faults)
     told = listed(faults, tests)
     head = [f"# {told}; again with: pytest{option} --case {shlex.quote(path)}"] if lines else []

@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from ..cases.case import Case
 from ..cases.line import parse_source
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, RelationBroken
+from ..comparison.watchdog import REAL
 from ..shrinking import simplifies
 from .crashlog import CrashLog
 
@@ -26,10 +28,27 @@ ALL = 20.0  # seconds in which a process shrinks failures of the corpus and of e
 ONE = 10.0  # seconds for one failure
 MEMORY = 20_000  # verdicts that are remembered
 
-DEADLY = ("EngineCrash", "EngineHang")  # what a property must not be tried on for its own sake
+# Kinds of failure of a valid call that leave the process alive.
+GENTLE = ("ValueMismatch", "GradientMismatch", "ShapeMismatch", "DtypeMismatch", "RejectedValid")
 
 Key = tuple[str, str]  # a fault: the name of its kind, and its smallest case
 Source = Case | CaseSequence
+
+
+class Stopwatch:
+    """So many seconds of processor time; what happens in other processes counts a fifth."""
+
+    def __init__(self, seconds: float = inf) -> None:
+        self._busy, self._real, self._seconds = time.process_time(), time.monotonic(), seconds
+
+    @property
+    def spent(self) -> float:
+        busy = time.process_time() - self._busy
+        return max(busy, (time.monotonic() - self._real) / REAL)
+
+    @property
+    def is_over(self) -> bool:
+        return self.spent >= self._seconds
 
 
 @dataclass
@@ -44,16 +63,20 @@ class Triage:
     _read: int = 0  # bytes of the shared file
 
     def candidates(self, found: Mismatch) -> list[tuple[Key, Case]]:
-        """Known faults to which `found` may lead; a relation may break by a fault of any kind."""
+        """Known faults to which `found` may lead: first those of its own kind.
+
+        A relation may break by a fault of any kind. And one fault may show as several kinds: where
+        a fault of this kind is known, but does not simplify this case, one of another kind may.
+        """
         self._update()
         if isinstance(found.source, CaseSequence):
             return []
         kind = type(found).__name__
-        alike = [
-            (key, case)
-            for key, case in self.faults.items()
-            if key[0] == kind or (isinstance(found, RelationBroken) and key[0] not in DEADLY)
-        ]
+        known = [*self.faults.items()]
+        alike = [(key, case) for key, case in known if key[0] == kind]
+        others = [(key, case) for key, case in known if key[0] in GENTLE and key[0] != kind]
+        if kind == RelationBroken.__name__ or (alike and kind in GENTLE):
+            alike += others
         return [(key, case) for key, case in alike if simplifies(case, found.case)]
 
     def add(self, found: Mismatch) -> None:
@@ -65,17 +88,17 @@ class Triage:
             self.verdicts[key] = found
 
     @contextmanager
-    def shrinking(self, found: Mismatch, *, limited: bool) -> Iterator[float]:
-        """The time at which to stop; meanwhile others wait that find the same kind."""
-        start = time.monotonic()
+    def shrinking(self, found: Mismatch, *, limited: bool) -> Iterator[Stopwatch]:
+        """The time that there is; meanwhile others wait that find the same kind."""
+        watch = Stopwatch(min(ONE, self.left) if limited else ONE)
         claim = {"kind": type(found).__name__, "pid": os.getpid()}
         self._write({"begins": claim})
         try:
-            yield start + (min(ONE, self.left) if limited else ONE)
+            yield watch
         finally:
             self._write({"ends": claim})
             if limited:
-                self.left -= time.monotonic() - start
+                self.left -= watch.spent
 
     def wait(self, found: Mismatch) -> None:
         """Until no other process shrinks a failure of this kind, but not for ever."""
