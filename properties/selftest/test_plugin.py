@@ -150,8 +150,9 @@ def test_the_header_names_what_is_not_offered(swapped: str) -> None:
 def test_failing_lines_and_the_summary_are_written(swapped: str, tmp_path: Path) -> None:
     failing, report = tmp_path / "failing.txt", tmp_path / "report.json"
     run(swapped, "--case", HOLDS, f"--failing={failing}", f"--report={report}")
-    assert failing.read_text() == f"{HOLDS}\n"
-    assert json.loads(report.read_text())["failing"] == [HOLDS]
+    assert f"\n{HOLDS}  # ShapeMismatch\n" in failing.read_text()
+    (fault,) = json.loads(report.read_text())["faults"]
+    assert (fault["kind"], fault["line"], fault["lines"]) == ("ShapeMismatch", HOLDS, [HOLDS])
 
 
 @pytest.fixture

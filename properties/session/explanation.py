@@ -8,7 +8,7 @@ values with which the failure stayed from those with which it went.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -42,6 +42,10 @@ WHOLES = {"channels": "channels of a group", "filters": "filters of a group"}
 DTYPES = ("float32", "float64", "float16", "complex64", "int64", "uint8")
 DATA = ("ones", "ramp", "integers:0", "integers:1", "reals:0")
 LAYOUTS = ("contiguous", "fortran", "reversed", "strided", "swapped")
+
+NEAR = 3  # values on both sides of a number that are tried
+JOINTLY = ((1, 1), (2, 2), (1, 2), (2, 1))  # beyond the larger of two numbers
+FOLLOWED = ("stride", "dilation", "taps", "padding")  # with the input's end, see `following`
 
 Judge = Callable[[Case], bool | None]  # fails alike, holds, or neither can be said
 Relation = tuple[str, Callable[[int, int], bool]]
@@ -160,26 +164,85 @@ class _Seen:
     stayed: list[int] = field(default_factory=list)
     went: list[int] = field(default_factory=list)
 
+    @property
+    def gap(self) -> int | None:
+        """The middle between where it went and where it stayed, if all of one is below the other
+        and they are not next to each other."""
+        stayed = [self.value, *self.stayed]
+        if not self.went:
+            return None
+        for below, above in ((self.went, stayed), (stayed, self.went)):
+            if max(below) + 1 < min(above):
+                return (max(below) + min(above)) // 2
+        return None
+
 
 def _findings(base: Case, fails: Judge) -> tuple[list[str], list[str]]:
     """The conditions that are needed, and the parameters that do not matter."""
     needed, free = [], []
     if (sizes := read(base)) is not None and base.blame is None:
-        seen = [_tried(base, sizes, key, fails) for key in keys(sizes) if _varies(base, sizes, key)]
-        needed += _conditions(seen, sizes)
+        varied = _Varied(base, sizes, fails)
+        seen = [varied.tried(key) for key in keys(sizes) if _varies(base, sizes, key)]
+        needed += _conditions(seen, varied)
         free += _not_mattering(seen, sizes)
-    for name, variations in _kinds(base):
-        stayed: list[str] = []
-        went: list[str] = []
-        for value, case in variations:
-            outcome = fails(case)
-            if outcome is not None:
-                (stayed if outcome else went).append(value)
+    for name, now, variations in _kinds(base):
+        outcomes = [(value, fails(case)) for value, case in variations]
+        stayed = [value for value, outcome in outcomes if outcome]
+        went = [value for value, outcome in outcomes if outcome is False]
         if stayed and not went:
             free.append(name)
         elif went:
-            needed.append(_choice(name, stayed, went))
+            needed.append(_choice(name, [now, *stayed], went))
     return needed, free
+
+
+class _Varied:
+    """A case of which single numbers are changed and judged again."""
+
+    def __init__(self, case: Case, sizes: Sizes, fails: Judge) -> None:
+        self.case, self.sizes, self._fails = case, sizes, fails
+
+    def fails(self, *changes: tuple[Key, int]) -> bool | None:
+        """Whether the failure stays with these numbers changed: if the end of the input follows a
+        step, so that the window has as many places, or if it stays where it is."""
+        outcomes = [self._with(following, changes)]
+        if not outcomes[0] and any(key[1] in FOLLOWED for key, _ in changes):
+            outcomes.append(self._with(_changed, changes))
+        said = [outcome for outcome in outcomes if outcome is not None]
+        return any(said) if said else None
+
+    def _with(
+        self, change: Callable[..., Sizes], changes: Sequence[tuple[Key, int]]
+    ) -> bool | None:
+        new = self.sizes
+        with suppress(*UNREADABLE):
+            for key, value in changes:
+                new = change(self.case, new, key, value)
+            return self._fails(write(self.case, new, self.sizes))
+        return None
+
+    def tried(self, key: Key) -> _Seen:
+        """The least values of a number, those around its own, and a far one; then the threshold."""
+        seen = _Seen(key, value_of(self.sizes, key))
+        least = 0 if key[1] in ("padding", "extra") else 1
+        near = range(max(least, seen.value - NEAR), seen.value + NEAR + 1)
+        for value in dict.fromkeys((*range(least, least + NEAR), *near, 2 * seen.value + 1)):
+            self._try(seen, value)
+        while (between := seen.gap) is not None:
+            if not self._try(seen, between):
+                break
+        return seen
+
+    def _try(self, seen: _Seen, value: int) -> bool:
+        """Whether it could be said what a value does."""
+        outcome = None if value == seen.value else self.fails((seen.key, value))
+        if outcome is not None:
+            (seen.stayed if outcome else seen.went).append(value)
+        return outcome is not None
+
+
+def _changed(case: Case, sizes: Sizes, key: Key, value: int) -> Sizes:
+    return changed(sizes, key, value)
 
 
 def _varies(case: Case, sizes: Sizes, key: Key) -> bool:
@@ -191,20 +254,6 @@ def _varies(case: Case, sizes: Sizes, key: Key) -> bool:
         return "padding" in given and not isinstance(given["padding"], str)
     names = {"stride": "stride", "dilation": "dilation", "extra": "output_padding"}
     return names.get(key[1], "stride") in given or key[1] in ("size", "taps", "groups")
-
-
-def _tried(case: Case, sizes: Sizes, key: Key, fails: Judge) -> _Seen:
-    seen = _Seen(key, value_of(sizes, key))
-    least = 0 if key[1] in ("padding", "extra") else 1
-    values = (least, least + 1, least + 2, seen.value - 1, seen.value + 1, 2 * seen.value + 1)
-    for value in dict.fromkeys(v for v in values if v >= least and v != seen.value):
-        follow = key[1] in ("stride", "dilation", "taps", "padding")
-        with suppress(*UNREADABLE):
-            new = following(case, sizes, key, value) if follow else changed(sizes, key, value)
-            outcome = fails(write(case, new, sizes))
-            if outcome is not None:
-                (seen.stayed if outcome else seen.went).append(value)
-    return seen
 
 
 def _name(key: Key, sizes: Sizes) -> str:
@@ -225,15 +274,16 @@ RELATIONS: tuple[Relation, ...] = (
 )
 
 
-def _conditions(seen: list[_Seen], sizes: Sizes) -> list[str]:
+def _conditions(seen: list[_Seen], varied: _Varied) -> list[str]:
     """Of each number that matters, what tells apart where the failure stayed and where it went."""
-    mattering = [one for one in seen if one.went]
+    mattering, sizes = [one for one in seen if one.went], varied.sizes
     found: list[str] = []
     done: set[Key] = set()
     for i, one in enumerate(mattering):
         for other in mattering[i + 1 :]:
-            sign = _between(one, other)
-            if sign and one.key not in done and other.key not in done and _related(one, other):
+            if one.key in done or other.key in done or not _related(one, other):
+                continue
+            if sign := _between(one, other, varied):
                 found.append(f"{_name(one.key, sizes)} {sign} {_name(other.key, sizes)}")
                 done |= {one.key, other.key}
     alone = [one for one in mattering if one.key not in done]
@@ -245,10 +295,10 @@ def _related(one: _Seen, other: _Seen) -> bool:
     return WHOLE not in (one.key[0], other.key[0])
 
 
-def _between(one: _Seen, other: _Seen) -> str:
+def _between(one: _Seen, other: _Seen, varied: _Varied) -> str:
     """The relation between two numbers that holds wherever the failure stayed, and nowhere else.
 
-    A threshold of each alone says it more simply, where there is one on both.
+    It must hold where both are changed as well. A threshold of each alone says it more simply.
     """
     if _threshold(one) and _threshold(other):
         return ""
@@ -256,10 +306,19 @@ def _between(one: _Seen, other: _Seen) -> str:
     pairs += [(v, other.value, False) for v in one.went]
     pairs += [(one.value, v, True) for v in other.stayed]
     pairs += [(one.value, v, False) for v in other.went]
-    for sign, holds in RELATIONS:
-        if all(holds(a, b) is stayed for a, b, stayed in pairs):
-            return sign
-    return ""
+    signs = [sign for sign, _ in RELATIONS if _tells(sign, pairs)]
+    if not signs:
+        return ""
+    top = max(one.value, other.value)
+    for a, b in ((top + i, top + j) for i, j in JOINTLY):
+        if (outcome := varied.fails((one.key, a), (other.key, b))) is not None:
+            pairs.append((a, b, outcome))
+    return next((sign for sign in signs if _tells(sign, pairs)), "")
+
+
+def _tells(sign: str, pairs: list[tuple[int, int, bool]]) -> bool:
+    holds = dict(RELATIONS)[sign]
+    return all(holds(a, b) is stayed for a, b, stayed in pairs)
 
 
 def _threshold(one: _Seen) -> bool:
@@ -296,43 +355,41 @@ def _not_mattering(seen: list[_Seen], sizes: Sizes) -> list[str]:
 
 
 def _choice(name: str, stayed: list[str], went: list[str]) -> str:
-    if len(went) <= len(stayed):
+    if len(went) < len(stayed):
         return f"{name} other than {', '.join(went)}"
-    kept = f" or {', '.join(stayed)}" if stayed else ""
-    return f"this {name}{kept} (not {', '.join(went)})"
+    return f"{name} {' or '.join(stayed)} (not {', '.join(went)})"
 
 
 Variations = list[tuple[str, Case]]
 
 
-def _kinds(case: Case) -> Iterator[tuple[str, Variations]]:
-    """What is no number: each with the other values that it may have, and the case with each."""
+def _kinds(case: Case) -> Iterator[tuple[str, str, Variations]]:
+    """What is no number: each with its value, the other values that it may have, and the cases."""
     op = OPS[case.op]
     arrays = {k: v for k, v in case.operands.items() if isinstance(v, Operand)}
     if "bias" in op.operands and case.blame != "bias":
-        yield "bias", [_other_bias(case)]
+        yield ("bias", *_other_bias(case))
     dtypes = [d for d in DTYPES if np.dtype(d).kind in op.kinds and d != case.dtype]
-    yield "dtype", [(d, _with(case, arrays, dtype=d)) for d in dtypes]
-    yield "data", [(d, replace(case, data=d)) for d in DATA if d != case.data]
-    yield "layout", [(n, _with(case, arrays, layout=n)) for n in LAYOUTS if _differs(arrays, n)]
+    yield "dtype", case.dtype, [(d, _with(case, arrays, dtype=d)) for d in dtypes]
+    yield "data", case.data, [(d, replace(case, data=d)) for d in DATA if d != case.data]
+    layouts = " and ".join(dict.fromkeys(array.layout for array in arrays.values()))
+    others = [n for n in LAYOUTS if n != layouts]
+    yield "layout", layouts, [(n, _with(case, arrays, layout=n)) for n in others]
     if "padding_mode" in op.arguments:
         now = case.arguments.get("padding_mode", "zeros")
         modes = [mode for mode in PADDING_MODES if mode != now]
-        yield "padding_mode", [(mode, with_argument(case, "padding_mode", mode)) for mode in modes]
+        changed = [(mode, with_argument(case, "padding_mode", mode)) for mode in modes]
+        yield "padding_mode", now, changed
 
 
-def _other_bias(case: Case) -> tuple[str, Case]:
+def _other_bias(case: Case) -> tuple[str, Variations]:
     if "bias" in case.operands:
-        return "none", without_operand(case, "bias")
+        return "given", [("left out", without_operand(case, "bias"))]
     op, weight = OPS[case.op], case.shapes.get("weight", (1, 1))
     filters = weight[1] * int(case.arguments.get("groups", 1)) if op.is_transposed else weight[0]
-    return "one", with_operand(case, "bias", Operand((filters,), case.dtype))
+    return "left out", [("given", with_operand(case, "bias", Operand((filters,), case.dtype)))]
 
 
 def _with(case: Case, arrays: dict[str, Operand], **other: str) -> Case:
     changed = {k: replace(v, **other) for k, v in arrays.items()}  # type: ignore[arg-type]
     return replace(case, operands={**case.operands, **changed})
-
-
-def _differs(arrays: dict[str, Operand], layout: str) -> bool:
-    return any(array.layout != layout for array in arrays.values())
