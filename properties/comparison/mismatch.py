@@ -51,7 +51,7 @@ class Mismatch(AssertionError):
         self.map: tuple[str, ...] = ()  # a picture of where a result differs
         self.origin = ""  # the line of what showed this failure first, where it is another one
         self.fault: tuple[str, str] | None = None  # a known one: the name of its kind, its line
-        self.relation = ""  # the relation that it breaks, where it is more than that
+        self.shown = ""  # the name of the kind as which it showed first, where it is another one
         self.settled = False  # whether it is the smallest failure of its fault
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
 

@@ -19,7 +19,7 @@ def report(*kinds: str, passed: bool = False, verdict: str = "agreed") -> Any:
     """A test's report: of failures, of an error that is none, or of a verdict."""
     found: dict[str, Any] = {"failed": not passed, "passed": passed, "when": "call"}
     if kinds:
-        found["convolutions"] = [{"kind": kind, "broken": ""} for kind in kinds]
+        found["convolutions"] = [{"kind": kind, "shown": kind} for kind in kinds]
     return SimpleNamespace(**found, verdict=verdict)
 
 

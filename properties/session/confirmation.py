@@ -50,18 +50,16 @@ def settled(
     origin, found = str(found.source), copy(found)  # what is remembered stays as it is
     if session.options.cases:  # exactly these are asked about
         return _as_it_is(session, predicate, found)
+    shown = type(found).__name__
     predicate, found = _plainer(session, predicate, found)
     session.triage.wait(found)
-    if known := _known(session, predicate, found):
-        found.fault, found.origin = known, origin
-        return found
-    if limited and session.triage.left <= 0:
-        found.origin = origin
+    found.fault, found.origin, found.shown = _known(session, predicate, found), origin, shown
+    if found.fault or (limited and session.triage.left <= 0):
         return found
     with session.triage.shrinking(found, limited=limited) as watch:
         smaller = _smallest(session, predicate, found, watch)
     smaller = _cause(session, predicate, smaller, limited=limited)
-    smaller.origin = origin
+    smaller.origin, smaller.shown = origin, shown
     return smaller
 
 
@@ -70,7 +68,7 @@ def _as_it_is(session: Session, predicate: Predicate, found: Mismatch) -> Mismat
     found = copy(confirmed(session, predicate, found))
     if isinstance(found, RelationBroken) and (direct := _against_torch(session, found)):
         direct, predicate = copy(direct), by_oracle
-        found, direct.relation = direct, found.headline
+        found, direct.shown = direct, type(found).__name__
     found.settled = True
     return explained(session, predicate, found)
 
@@ -78,9 +76,7 @@ def _as_it_is(session: Session, predicate: Predicate, found: Mismatch) -> Mismat
 def _cause(session: Session, predicate: Predicate, found: Mismatch, *, limited: bool) -> Mismatch:
     """`found`, or the fault that breaks its relation, if its smallest case differs from torch."""
     if isinstance(found, RelationBroken) and (direct := _against_torch(session, found)):
-        cause = settled(session, by_oracle, direct, limited=limited)
-        cause.relation = found.headline
-        return cause
+        return settled(session, by_oracle, direct, limited=limited)
     found = copy(found)
     found.settled = True
     explained(session, predicate, found)
@@ -99,23 +95,23 @@ def _against_torch(session: Session, found: Mismatch) -> Mismatch | None:
 def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:
     """The same failure in a form that says more.
 
-    A sequence of which one case fails alone is that case; a relation that makes a call which fails
-    alone is that call. A difference near its bound may be one
-    that is no rounding at all: then the same call is wrong on integers, where it must be exact.
+    A sequence whose failing case fails alone, as whatever kind, is that case; a relation that makes
+    a call which fails alone is that call. A difference near its bound may be one that is no
+    rounding at all: then the same call is wrong on integers, where it must be exact.
     """
     if found.sequence is not None:
         alone = _against_torch(session, found)
-        if alone is not None and type(alone) is type(found) and _stands(session, alone):
-            return by_oracle, alone
+        if alone is not None and _stands(session, alone):
+            return by_oracle, copy(alone)
     if called := dict(found.details).get("call"):
         direct = session.verdict_of(by_oracle, parse(called))
         if type(direct) is type(found):
-            return by_oracle, direct
+            return by_oracle, copy(direct)
     plain = PLAIN.get(type(found))
     if plain is not None and found.sequence is None:
         exact = session.verdict_of(predicate, replace(found.case, data="integers:0"))
         if type(exact) is plain:
-            return predicate, exact
+            return predicate, copy(exact)
     return predicate, found
 
 

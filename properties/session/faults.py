@@ -31,6 +31,9 @@ TIERS = (
 TIER = {kind: tier for tier, kinds in enumerate(TIERS) for kind in kinds}
 
 
+RELATION = "RelationBroken"
+
+
 @dataclass
 class Fault:
     """A kind of failure and its smallest case, or a kind alone for what was not shrunk."""
@@ -94,10 +97,9 @@ class Faults:
             fault.tests[test] = None
         line = found["origin"] or found["line"]
         fault.lines[line] = None
-        if found["kind"] not in (fault.kind, "RelationBroken"):
-            fault.kinds.setdefault(found["kind"], []).append(line)
-        broken = found["broken"] or found["kind"] == "RelationBroken"
-        if broken and fault.kind != "RelationBroken":
+        if found["shown"] != fault.kind:
+            fault.kinds.setdefault(found["shown"], []).append(line)
+        if found["shown"] == RELATION != fault.kind:
             fault.relations[property_of(test)] = None
 
     def ranked(self) -> list[Fault]:

@@ -51,7 +51,7 @@ class Replayed:
 
     def add(self, report: Any) -> None:
         for found in getattr(report, "convolutions", ()):
-            self.kinds["RelationBroken" if found["broken"] else found["kind"]] += 1
+            self.kinds[found["shown"]] += 1
         if report.failed and not hasattr(report, "convolutions"):
             self.errors += 1
         if report.passed and report.when == "call":

@@ -57,7 +57,7 @@ def described(mismatch: Mismatch) -> dict[str, Any]:
         "settled": mismatch.settled,
         "fault": mismatch.fault,
         "origin": mismatch.origin,
-        "broken": mismatch.relation,
+        "shown": mismatch.shown or type(mismatch).__name__,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..comparison.loading import OWN
-from .faults import Fault, lines_of
+from .faults import RELATION, Fault, lines_of
 
 MANY = 3  # properties that a block names
 
@@ -43,7 +43,9 @@ def shown_by(fault: Fault) -> list[tuple[str, str]]:
         more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
         told = f"breaks {counted(len(names), 'metamorphic relation')}: {', '.join(names[:MANY])}"
         rows.append(("also", told + more))
-    for kind, lines in fault.kinds.items():
+    for kind, lines in [*fault.kinds.items()]:
+        if kind == RELATION:
+            continue
         n = counted(len(dict.fromkeys(lines)), "case")
         rows.append(("also", f"shows as {kind} in {n} that this one simplifies"))
     return rows
