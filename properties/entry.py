@@ -30,6 +30,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--ops", metavar="NAMES", help="draw only these ops: conv1d,conv2d,…")
     group.addoption("--dtypes", metavar="NAMES", help="draw only these dtypes: float32,…")
+    group.addoption("--data", metavar="NAMES", help="draw only these data: integers,reals,…")
+    group.addoption("--layouts", metavar="NAMES", help="draw only these layouts: contiguous,…")
+    group.addoption(
+        "--errors",
+        choices=("exact", "rejects", "ignore"),
+        help="how rejections are held to torch's: its type and argument (default of this "
+        "project's engine), rejected at all (of others), or not judged, nor drawn",
+    )
     group.addoption(
         "--examples", type=int, metavar="N", help="cases per shard, instead of the profile's"
     )

@@ -22,6 +22,7 @@ from hypothesis import Phase, settings
 from .cases.case import Case
 from .cases.files import CORPUS, read_cases
 from .cases.operation import OPS
+from .comparison.engine import Errors
 from .comparison.loading import OWN, EngineError, load
 from .comparison.mismatch import mismatches
 from .session.crashlog import FOUND, CrashLog
@@ -53,6 +54,11 @@ _profile("ci", 2000, derandomize=True, database=None)
 _profile("nightly", 100_000)
 
 
+REJECTIONS = {
+    Errors.EXACT: "held to torch's type of error, and to the argument where the message names one",
+    Errors.REJECTS: "of whatever type and text, wherever torch rejects",
+    Errors.IGNORE: "not judged: only calls that torch takes are",
+}
 session_key = pytest.StashKey[Session]()
 
 
@@ -91,6 +97,8 @@ def _folder(config: pytest.Config) -> Path:
 def _session(config: pytest.Config, folder: Path) -> Session:
     try:
         engine = load(config.getoption("--engine") or OWN)
+        if asked := config.getoption("--errors"):
+            engine.errors = Errors(asked)
         options = Options.of(config, engine)
     except (EngineError, pytest.UsageError) as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -111,6 +119,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if engine.declared:
         sums = ", ".join(f"{dtype} in {sums}" for dtype, sums in engine.declared.items())
         lines.append(f"declared, so that its bounds are wider: sums of {sums}")
+    lines += [
+        f"drawn only: {k} {', '.join(names)}" for k, names in session.options.narrowed.items()
+    ]
+    if engine.errors is not (Errors.EXACT if engine.strict else Errors.REJECTS):
+        lines.append(f"rejections: {REJECTIONS[engine.errors]}")
     if missing := [op for op in OPS if op not in engine.ops]:
         lines.append(f"not offered, so not drawn: {', '.join(missing)}")
     return lines
@@ -160,6 +173,8 @@ def _is_asked_for(session: Session, item: pytest.Item) -> bool:
     if found is None:
         is_selftest = item.get_closest_marker("selftest") is not None
         return is_selftest or (for_this_engine and not session.options.cases)
+    if found.of_rejections and session.engine.errors is Errors.IGNORE:
+        return False
     if found.spends_budget or (session.options.cases and not found.takes_lines):
         return False
     return for_this_engine

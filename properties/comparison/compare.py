@@ -20,7 +20,7 @@ import numpy as np
 from ..cases.case import Case, Operand
 from ..cases.data import arrays
 from ..cases.operation import OPS, OUTPUT, terms_by_result
-from .engine import Engine
+from .engine import Engine, Errors
 from .mismatch import (
     MARGIN,
     AcceptedInvalid,
@@ -43,10 +43,9 @@ from .mismatch import (
     Verdict,
     WrongError,
 )
-from .outcome import Outcome, is_array, one_line, widen
+from .outcome import REJECTIONS, Outcome, is_array, one_line, widen
 from .tolerance import bound, excess, is_exact
 
-REJECTION_TYPES = (TypeError, ValueError, RuntimeError)
 Detail = tuple[str, str]  # a row of a failure's block: its name and its text
 
 
@@ -111,6 +110,8 @@ class Comparison:
             return Verdict(Status.NOT_CLAIMED)
         _check_conduct(self.case, engine, got)
         ended = got.hung or not isinstance(got.error, Exception | None)  # no way to reject a call
+        if self.expected.error is not None and engine.errors is Errors.IGNORE:
+            return Verdict(Status.NOT_JUDGED)
         if self.expected.error is not None and not ended:
             return self._compare_rejections(engine, got, self.expected.error)
         values = values_of(self.case, engine, got)
@@ -131,12 +132,13 @@ class Comparison:
             shapes = {k: np.shape(v) for k, v in got.values.items()}
             headline = f"accepted a call that {self.reference.spec} rejects"
             raise AcceptedInvalid(case, engine, headline, expected, ("engine gave", str(shapes)))
-        if engine.strict:
+        if engine.errors is Errors.EXACT:
             came = ("engine raised", one_line(got.error))
             if not missing_kernel and not _is_a(got.error, type(error)):
                 wanted = f"expected {type(error).__name__} or a subclass"
                 raise WrongError(case, engine, wanted, expected, came)
-            if case.blame and blamed(got.error) != case.blame:
+            argument = blamed(got.error)
+            if case.blame and argument != case.blame and (argument or engine.strict):
                 wanted = f"expected a message that blames {case.blame!r}"
                 raise WrongError(case, engine, wanted, expected, came)
         return Verdict(Status.REJECTED)
@@ -224,7 +226,7 @@ def _raised(case: Case, engine: Engine, error: BaseException, *details: Detail) 
         return EngineCrash(case, engine, f"raised {type(error).__name__}", *details)
     if isinstance(error, MemoryError):
         return OutOfMemory(case, engine, "ran out of memory on a valid call", *details)
-    kind = RejectedValid if isinstance(error, REJECTION_TYPES) else EngineCrash
+    kind = RejectedValid if isinstance(error, REJECTIONS) else EngineCrash
     return kind(case, engine, "raised on a valid call", *details)
 
 

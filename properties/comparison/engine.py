@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ from .watchdog import Overdue, Timer
 PATIENCE = 1.0  # seconds of processor time that the smallest call may take
 IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
 SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
+
+
+class Errors(StrEnum):
+    """How an engine's rejections are held to the reference's."""
+
+    EXACT = "exact"  # the same type or a subclass, and where a case names it, the argument
+    REJECTS = "rejects"  # of whatever type and text
+    IGNORE = "ignore"  # not at all: only valid calls are judged
 
 
 @dataclass(frozen=True)
@@ -73,17 +82,26 @@ class Engine:
     origin : str
         Its version or file, for the header of a run.
     strict : bool
-        Whether it must also raise torch's type of error, blame the right argument, and offer
-        every gradient: what our own engine promises, and no other has to.
+        Whether it must claim every call and offer every gradient: what our own engine promises,
+        and no other has to.
+    errors : Errors or None
+        How its rejections are held to the reference's; None: exactly, if it is strict.
     """
 
     def __init__(
-        self, spec: str, namespace: Any, origin: str = "", *, strict: bool = False
+        self,
+        spec: str,
+        namespace: Any,
+        origin: str = "",
+        *,
+        strict: bool = False,
+        errors: Errors | None = None,
     ) -> None:
         self.spec = spec
         self.namespace = namespace
         self.origin = origin
         self.strict = strict
+        self.errors = errors or (Errors.EXACT if strict else Errors.REJECTS)
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
         self.timer, self.patience = Timer(), PATIENCE
         self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
@@ -211,7 +229,8 @@ class Engine:
         if hasattr(self.namespace, "gradients"):
             arguments = (case.op, operands, case.arguments, grad_output)
             return dict(self.namespace.gradients(*arguments))
-        return gradients(getattr(self.namespace, "grad", None), case, operands, grad_output)
+        grad = getattr(self.namespace, "grad", None)
+        return gradients(grad, case, operands, grad_output, claims_all=self.strict)
 
 
 def fits(grad_output: Any, output: Any) -> bool:

@@ -94,7 +94,7 @@ class RejectedValid(Mismatch):
 
 
 class WrongError(Mismatch):
-    """A strict engine raised another type of error than torch, or blamed another argument."""
+    """Errors are held to torch's exactly, and its type or the argument it blames is another."""
 
 
 class ArgumentModified(Mismatch):

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+# The types of errors by which an engine rejects a call; NotImplementedError is one of them.
+REJECTIONS = (TypeError, ValueError, RuntimeError)
+
 Operands = Mapping[str, Any]
 Results = dict[str, Any]  # the output and the gradients, by name
 Run = Callable[[Operands, Any], Results]  # from operands and the gradient of the output

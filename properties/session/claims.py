@@ -19,14 +19,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, floor, log10
 
-from .features import possible
+from .features import Asked, possible
 from .statistics import Scope, Statistics
 
 MISSED = 0.01  # the probability with which a sampled fault may be missed
 
 
-def claims(statistics: Statistics) -> Iterator[str]:
-    """Lines of what was covered completely, and of what was only sampled."""
+def claims(statistics: Statistics, asked: Asked | None = None) -> Iterator[str]:
+    """Lines of what was covered completely, and of what was only sampled.
+
+    Features are counted of what the run has `asked` for.
+    """
     for name, scope in sorted(statistics.scopes.items()):
         yield _complete(name, scope)
     if independent := statistics.independent:
@@ -37,8 +40,8 @@ def claims(statistics: Statistics) -> Iterator[str]:
             f"{rarest}"
         )
     if statistics.drawn:
-        every = len(possible())
-        covered = every - len(never_covered(statistics))
+        every = len(possible(asked))
+        covered = every - len(never_covered(statistics, asked))
         yield f"covered: {covered:,} of {every:,} pairs of features"
 
 
@@ -74,6 +77,6 @@ def rarest_found(n: int) -> int:
     return max(1, int(1 / (1 - MISSED ** (1 / n))))
 
 
-def never_covered(statistics: Statistics) -> list[str]:
+def never_covered(statistics: Statistics, asked: Asked | None = None) -> list[str]:
     """The pairs of features that valid cases can have and none of those drawn had."""
-    return [pair for pair in possible() if not statistics.pairs[pair]]
+    return [pair for pair in possible(asked) if not statistics.pairs[pair]]

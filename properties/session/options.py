@@ -14,8 +14,10 @@ from ..cases.case import DTYPES, Case
 from ..cases.files import read_lines
 from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
+from ..cases.rules import RULES
 from ..cases.sequence import CaseSequence, cases_of
-from ..comparison.engine import Engine
+from ..comparison.engine import Engine, Errors
+from ..generation.narrowing import EVERYTHING, LAYOUTS, Narrowing
 from ..generation.valid import drawable
 
 
@@ -25,6 +27,7 @@ class Options:
 
     ops: tuple[str, ...] = tuple(OPS)
     dtypes: tuple[str, ...] = DTYPES
+    narrowing: Narrowing = EVERYTHING  # the data, the layouts, and whether invalid calls count
     seed: int = 0
     cases: tuple[Case | CaseSequence, ...] = ()  # of --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
@@ -37,13 +40,42 @@ class Options:
         for case in [case for source in cases for case in cases_of(source)]:
             if case.op not in engine.ops:
                 raise pytest.UsageError(f"--case: {engine.spec} offers no {case.op}: {case}")
+        narrowing = _narrowing(config, engine)
         dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
+        dtypes = tuple(dtype for dtype in dtypes if narrowing.takes(dtype))
         ops = _chosen(config, "--ops", engine.ops, tuple(OPS))
         ops = tuple(op for op in ops if drawable(OPS[op], dtypes))
         if not ops:
-            raise pytest.UsageError("--ops, --dtypes: none of these ops takes one of these dtypes")
+            raise pytest.UsageError(
+                "--ops, --dtypes, --data: none of these ops takes one of these dtypes and data"
+            )
         budget = config.getoption("--budget") or 0.0
-        return cls(ops, dtypes, _seed(config), cases, budget, _workers(config))
+        return cls(ops, dtypes, narrowing, _seed(config), cases, budget, _workers(config))
+
+    @property
+    def narrowed(self) -> dict[str, tuple[str, ...]]:
+        """What the run was narrowed to, by the name of the option, for its header."""
+        asked = {"data": self.narrowing.rules, "layouts": self.narrowing.layouts}
+        every = {"data": tuple(RULES), "layouts": LAYOUTS}
+        return {name: chosen for name, chosen in asked.items() if chosen != every[name]}
+
+    @property
+    def asked(self) -> dict[str, tuple[str, ...]]:
+        """What is left of the features that cases are counted by."""
+        families = tuple(dict.fromkeys(OPS[op].family for op in self.ops))
+        rules, layouts = self.narrowing.rules, self.narrowing.layouts
+        return {"op": families, "dtype": self.dtypes, "data": rules, "layout": layouts}
+
+
+def _narrowing(config: pytest.Config, engine: Engine) -> Narrowing:
+    rules = _chosen(config, "--data", tuple(RULES), tuple(RULES))
+    layouts = _chosen(config, "--layouts", LAYOUTS, LAYOUTS)
+    if layouts == ("of",):
+        raise pytest.UsageError(
+            "--layouts: 'of' lies in the memory of an operand before it, and the first one needs "
+            "a layout too: --layouts contiguous,of"
+        )
+    return Narrowing(rules, layouts, engine.errors is not Errors.IGNORE)
 
 
 def _seed(config: pytest.Config) -> int:

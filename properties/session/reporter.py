@@ -110,7 +110,7 @@ class Reporter:
             terminalreporter.section("how often features occurred together")
             for line in table(statistics.pairs):
                 write(line)
-        if green and (lines := [*claims(statistics)]):
+        if green and (lines := [*claims(statistics, self.session.options.asked)]):
             terminalreporter.section("what this run proves")
             for line in lines:
                 write(line)

@@ -57,11 +57,12 @@ class Session:
         return by_definition(engine)
 
     def draws(self, source: Source) -> bool:
-        """Whether the ops and dtypes that are asked for leave `source` in."""
+        """Whether the ops, dtypes, data and layouts that are asked for leave `source` in."""
         cases = cases_of(source)
         arrays = [v for c in cases for v in c.operands.values() if isinstance(v, Operand)]
         ops, dtypes = self.options.ops, self.options.dtypes
-        return all(c.op in ops for c in cases) and all(v.dtype in dtypes for v in arrays)
+        kept = all(c.op in ops and self.options.narrowing.keeps(c) for c in cases)
+        return kept and all(v.dtype in dtypes for v in arrays)
 
     def check(self, predicate: Predicate, case: Source) -> Verdict | None:
         """Put `predicate` to the test on `case`, and count it."""
@@ -159,8 +160,9 @@ class Session:
     def never_drawn(self, enough: int) -> list[str]:
         """Pairs of features that no case had, in a run of everything with `enough` valid cases."""
         whole = (self.options.ops, self.options.dtypes) == (tuple(OPS), DTYPES)
-        drawn = self.statistics.drawn.total()
-        return never_covered(self.statistics) if whole and drawn >= enough else []
+        if not whole or self.statistics.drawn.total() < enough:
+            return []
+        return never_covered(self.statistics, self.options.asked)
 
 
 def in_order(sequence: CaseSequence, session: Session) -> Verdict:
