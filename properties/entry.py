@@ -47,6 +47,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="spend this wall-clock time, in every worker, on cases from a plain random generator",
     )
+    group.addoption(
+        "--known",
+        metavar="FILE",
+        help="known shortcomings, one partial case line and its reason a line: what they cover "
+        "is counted, not failed; a line that excuses nothing fails a whole run",
+    )
+    group.addoption(
+        "--write-known", metavar="FILE", help="record all failures, and write such a file"
+    )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 

@@ -28,6 +28,7 @@ from .comparison.mismatch import mismatches
 from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
 from .session.isolated_run import IsolatedRun, isolates
+from .session.known_run import KnownShortcomings
 from .session.options import Options
 from .session.report import versions
 from .session.reporter import Reporter, show
@@ -76,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", "ignore")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporter(config, session, folder), "convolution-reporter")
+        config.pluginmanager.register(KnownShortcomings(config, session), "convolution-known")
 
 
 def _load_profile(examples: int | None) -> None:
@@ -142,6 +144,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     shards = [] if options.cases else [*range(found.shards)]
     if found.spends_budget and options.budget:
         shards = [*range(PIECES * options.workers)]
+    if found.takes_corpus and not options.cases:
+        cases += tuple(c for c in options.known.examples if isinstance(c, found.takes))
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 
@@ -212,6 +216,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     mine = session.config.stash[session_key]
     if hasattr(session.config, "workerinput"):
         session.config.workeroutput["convolutions"] = {  # type: ignore[attr-defined]
-            "statistics": mine.statistics.dump(),
+            "statistics": mine.statistics.whole(),
             "asked": mine.asked,
         }

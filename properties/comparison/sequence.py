@@ -18,25 +18,24 @@ from ..cases.operation import OUTPUT
 from ..cases.sequence import CaseSequence
 from .compare import Comparison
 from .engine import Call, Engine, Layers, fits
-from .mismatch import Mismatch, NotRepeatable, Status, Verdict
+from .mismatch import Mismatch, NotRepeatable, Verdict
 from .outcome import Outcome, is_array
 
 Arrays = dict[Any, Any]  # from an operand's name and declaration to its array
 
 
-Excuse = Callable[[Mismatch], bool]
+Excused = Callable[[Mismatch], Verdict | None]
 
 
 def compare_sequence(
     sequence: CaseSequence,
     engine: Engine,
     reference: Engine,
-    is_excused: Excuse = lambda mismatch: False,
+    excused: Excused = lambda mismatch: None,
 ) -> list[Verdict]:
     """The verdict on each case, or the first `Mismatch`, which names the sequence.
 
-    A mismatch that is excused is a deviation of that one case: the others are compared all the
-    same.
+    A mismatch that is excused is so for that one case: the others are compared all the same.
     """
     shared: Arrays = {}
     layers: Layers = {}
@@ -50,10 +49,10 @@ def compare_sequence(
         try:
             verdicts.append(step.verdict(engine))
         except Mismatch as mismatch:
-            if not is_excused(mismatch):
-                mismatch.sequence = sequence
+            mismatch.sequence = sequence
+            if (verdict := excused(mismatch)) is None:
                 raise
-            verdicts.append(Verdict(Status.DEVIATES))
+            verdicts.append(verdict)
     return verdicts
 
 

@@ -16,9 +16,11 @@ from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
 from ..cases.rules import RULES
 from ..cases.sequence import CaseSequence, cases_of
+from ..comparison.deviations import ExcuseError, read_known
 from ..comparison.engine import Engine, Errors
 from ..generation.narrowing import EVERYTHING, LAYOUTS, Narrowing
 from ..generation.valid import drawable
+from .known import NOTHING_KNOWN, Known
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Options:
     ops: tuple[str, ...] = tuple(OPS)
     dtypes: tuple[str, ...] = DTYPES
     narrowing: Narrowing = EVERYTHING  # the data, the layouts, and whether invalid calls count
+    known: Known = NOTHING_KNOWN  # shortcomings, which are counted and not failures
+    recording: bool = False  # no failure is raised: all are written down
     seed: int = 0
     cases: tuple[Case | CaseSequence, ...] = ()  # of --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
@@ -50,7 +54,11 @@ class Options:
                 "--ops, --dtypes, --data: none of these ops takes one of these dtypes and data"
             )
         budget = config.getoption("--budget") or 0.0
-        return cls(ops, dtypes, narrowing, _seed(config), cases, budget, _workers(config))
+        known, recording = _known(config), bool(config.getoption("--write-known"))
+        return cls(
+            *(ops, dtypes, narrowing, known, recording, _seed(config)),
+            *(cases, budget, _workers(config)),
+        )
 
     @property
     def narrowed(self) -> dict[str, tuple[str, ...]]:
@@ -65,6 +73,17 @@ class Options:
         families = tuple(dict.fromkeys(OPS[op].family for op in self.ops))
         rules, layouts = self.narrowing.rules, self.narrowing.layouts
         return {"op": families, "dtype": self.dtypes, "data": rules, "layout": layouts}
+
+
+def _known(config: pytest.Config) -> Known:
+    if not (name := config.getoption("--known")):
+        return NOTHING_KNOWN
+    try:
+        return Known(read_known(Path(name)))
+    except OSError as error:
+        raise pytest.UsageError(f"--known {name}: {error.strerror}") from None
+    except ExcuseError as error:
+        raise pytest.UsageError(f"--known: {error}") from None
 
 
 def _narrowing(config: pytest.Config, engine: Engine) -> Narrowing:
