@@ -121,6 +121,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if engine.declared:
         sums = ", ".join(f"{dtype} in {sums}" for dtype, sums in engine.declared.items())
         lines.append(f"declared, so that its bounds are wider: sums of {sums}")
+    if engine.accuracy:
+        bounds = ", ".join(f"{dtype} {form} × {n}" for dtype, (form, n) in engine.accuracy.items())
+        lines.append(f"declared, so that no sum is exact and errors are held to norms: {bounds}")
     lines += [
         f"drawn only: {k} {', '.join(names)}" for k, names in session.options.narrowed.items()
     ]
@@ -144,8 +147,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     shards = [] if options.cases else [*range(found.shards)]
     if found.spends_budget and options.budget:
         shards = [*range(PIECES * options.workers)]
-    if found.takes_corpus and not options.cases:
-        cases += tuple(c for c in options.known.examples if isinstance(c, found.takes))
+    if found.takes_lines and not options.cases:
+        known = options.known
+        examples = known.examples if found.takes_corpus else known.broken_relations
+        cases += tuple(case for case in examples if isinstance(case, found.takes))
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -43,8 +43,9 @@ from .mismatch import (
     Verdict,
     WrongError,
 )
+from .normwise import transforms
 from .outcome import REJECTIONS, Outcome, is_array, one_line, widen
-from .tolerance import bound, excess, is_exact
+from .tolerance import Transform, bound, excess, is_exact
 
 Detail = tuple[str, str]  # a row of a failure's block: its name and its text
 
@@ -63,6 +64,7 @@ class Comparison:
     operands: dict[str, Any]
     grad_output: Any  # the gradient of the output, or None where there are no gradients
     expected: Outcome
+    transforms: dict[str, Transform] = field(default_factory=dict)  # by result, when asked for
 
     @classmethod
     def of(cls, case: Case, reference: Engine) -> Comparison:
@@ -92,6 +94,17 @@ class Comparison:
         grad_output = None if self.grad_output is None else np.abs(widen(self.grad_output))
         with np.errstate(all="ignore"):
             return self.reference.results(self.case, positive, grad_output)
+
+    def transform(self, engine: Engine, name: str) -> Transform | None:
+        """What bounds one result of an engine with a normwise accuracy; None for any other."""
+        declared = engine.accuracy.get(self.case.dtype)
+        if declared is None or name == "grad_bias" or "weight" not in self.operands:
+            return None
+        accumulator, arrays = engine.accumulator(self.case.dtype), self.operands
+        if not self.transforms:
+            call = (self.case, arrays, self.grad_output)
+            self.transforms |= transforms(*call, self.reference, accumulator, declared[1])
+        return self.transforms[name]
 
     @cached_property
     def terms(self) -> dict[str, int]:
@@ -164,6 +177,11 @@ class Comparison:
         """error ÷ bound and the bound, per element of one result."""
         dtype, y64 = self.case.dtype, self.expected.values[name]
         accumulator = engine.accumulator(dtype)
+        if transform := self.transform(engine, name):
+            scale = transform.norms
+            allowed = transform.bound(dtype, accumulator, y64)
+            ratio = excess(widen(y), y64, allowed, scale, dtype, accumulator)
+            return np.where(np.isinf(allowed), 0.0, ratio), allowed
         if is_exact(self.case, self.terms[name], accumulator):
             with np.errstate(over="ignore"):
                 exact = y64.astype(dtype)

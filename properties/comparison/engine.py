@@ -71,7 +71,8 @@ class Engine:
 
     It may have a namespace `grad` with the functions of torch.nn.grad, and layers with `backward`.
     It may declare what it sums in, where that is not float32 for float16 and its own dtype
-    else: ``accumulator = {'float16': 'float16'}``.
+    else: ``accumulator = {'float16': 'float16'}``; and, where its algorithm is not exact on
+    integers, such as an FFT, how accurate it is: ``accuracy = {'float32': ('normwise', 8)}``.
 
     Parameters
     ----------
@@ -106,6 +107,7 @@ class Engine:
         self.timer, self.patience = Timer(), PATIENCE
         self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
         self.declared: Mapping[str, str] = getattr(namespace, "accumulator", {})
+        self.accuracy: Mapping[str, tuple[str, float]] = getattr(namespace, "accuracy", {})
 
     def accumulator(self, dtype: str) -> str:
         """The dtype in which sums over `dtype` are formed."""

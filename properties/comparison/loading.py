@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from ..cases.operation import OPS, Op
 from .engine import Engine
 from .outcome import one_line
 
+MOST_ERROR = 1000  # a factor beyond this is no accuracy: half of float16's bits would be lost
 OWN = "engine"  # the spec of our own, which is held to more than others
 
 
@@ -54,7 +55,28 @@ def _offering(engine: Engine) -> Engine:
                 f"{', '.join(SIGNIFICAND)}, such as {{'float16': 'float16'}}, got "
                 f"{{{dtype!r}: {sums!r}}}"
             )
+    _check_accuracy(engine)
     return engine
+
+
+def _check_accuracy(engine: Engine) -> None:
+    """An accuracy must be declared by dtype, in the one form that there is."""
+    declared = engine.accuracy.items() if isinstance(engine.accuracy, Mapping) else [("", None)]
+    for dtype, accuracy in declared:
+        form: Any
+        factor: Any
+        form, factor = accuracy if _is_pair(accuracy) else ("", None)
+        known = dtype in SIGNIFICAND and form == "normwise"
+        if not (known and type(factor) in (int, float) and 1 <= factor <= MOST_ERROR):
+            raise EngineError(
+                f"--engine {engine.spec}: accuracy: expected dtypes among "
+                f"{', '.join(SIGNIFICAND)}, each with 'normwise' and a factor from 1 to "
+                f"{MOST_ERROR}, such as {{'float32': ('normwise', 8)}}, got {engine.accuracy!r}"
+            )
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
 
 
 def _same_kind(dtype: str, other: str) -> bool:

@@ -6,7 +6,8 @@ on a result is a polynomial of degree at most 2 in the data, and not the zero po
 geometry, vanishes there with probability at most 2 / S (Schwartz and Zippel). So a fault of this
 kind that shows at all in the scope was missed with at most that probability. It says nothing of
 other channels, groups or dtypes, of faults that depend on magnitudes, or of gradients that the
-engine does not offer.
+engine does not offer. An engine with a declared accuracy is compared under its bound: no
+probability follows.
 
 Sampled cases. The plain sampler's cases are independent: a fault that shows on a share p of an
 op's cases is missed by n of them with probability (1 - p)^n. The line names, for each op, the
@@ -48,9 +49,14 @@ def claims(statistics: Statistics, asked: Asked | None = None) -> Iterator[str]:
 def _complete(name: str, scope: Scope) -> str:
     seen = scope.accepted + scope.rejected
     share = "complete" if seen == scope.whole else f"{seen:,} of {scope.whole:,}"
+    escaped = (
+        f"a fault of degree ≤ 2 in the data escaped each with probability ≤ "
+        f"{rounded_up(scope.escape)}"
+        if scope.escape < 1
+        else "within the declared accuracy, not exactly"
+    )
     return (
-        f"{share}: {name}: {_compared(scope)} of {scope.accepted:,} geometries agree; a fault of "
-        f"degree ≤ 2 in the data escaped each with probability ≤ {rounded_up(scope.escape)}; "
+        f"{share}: {name}: {_compared(scope)} of {scope.accepted:,} geometries agree; {escaped}; "
         f"{scope.rejected:,} rejected as by torch"
     )
 

@@ -136,7 +136,8 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
                     raise settled(session, predicate, mismatch) from None
-                session.statistics.complete(enumeration.__name__, case, verdict)
+                exactly = case.dtype not in session.engine.accuracy
+                session.statistics.complete(enumeration.__name__, case, verdict, exactly=exactly)
 
         return _as_test(Property(predicate, explore, shards))
 

@@ -51,6 +51,25 @@ class Known:
     def examples(self) -> tuple[Source, ...]:
         return tuple(excuse.source for excuse in self.excuses if excuse.source is not None)
 
+    @property
+    def broken_relations(self) -> tuple[Source, ...]:
+        """The examples that only a relation shows."""
+        lines = [excuse for excuse in self.excuses if excuse.kind == RelationBroken.__name__]
+        return Known(tuple(lines)).examples
+
+    def unused(self, used: Iterable[str]) -> tuple[Excuse, ...]:
+        """The lines without which all that was excused still would be.
+
+        `used` are the lines that excused a failure together, with line breaks between: where one
+        that is needed anyway is among them, the others are not needed for it.
+        """
+        together = [frozenset(lines.split("\n")) for lines in used]
+        stale: set[str] = set()
+        for line in map(str, self.excuses):
+            if all(lines - stale - {line} for lines in together if line in lines):
+                stale.add(line)
+        return tuple(excuse for excuse in self.excuses if str(excuse) in stale)
+
 
 NOTHING_KNOWN = Known()
 
@@ -76,10 +95,11 @@ def learnt(failures: Sequence[Failure], passes: Iterable[str]) -> list[Excuse]:
 
     `passes` are the status, the op and the traits of each call that holds, with tabs between.
     """
-    single = [failure for failure in failures if len(failure.calls) == 1]
+    broken = RelationBroken.__name__
+    single = [f for f in failures if len(f.calls) == 1 and f.kind != broken]
     lines = _lines(single, passes)
-    several = [failure for failure in failures if len(failure.calls) > 1]
-    left = [failure for failure in several if not any(_explains(line, failure) for line in lines)]
+    others = [failure for failure in failures if failure not in single]
+    left = [failure for failure in others if not any(_explains(line, failure) for line in lines)]
     return [*lines, *_lines(left, passes, single)]
 
 

@@ -45,9 +45,8 @@ class KnownShortcomings:
 
     def _unused(self) -> Iterator[Excuse]:
         """The lines that had their chance, and excused nothing."""
-        for excuse in self._session.options.known.excuses:
-            used = self._session.statistics.known[str(excuse)]
-            if not used and had_its_chance(excuse, self._session):
+        for excuse in self._session.options.known.unused(self._session.statistics.known):
+            if had_its_chance(excuse, self._session):
                 yield excuse
 
     @pytest.hookimpl(trylast=True)

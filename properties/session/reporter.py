@@ -129,6 +129,7 @@ class Reporter:
             "versions": versions(),
             "profile": settings.get_current_profile_name(),
             "seed": self.session.options.seed,
+            "accuracy": dict(self.session.engine.accuracy),
             **self.session.statistics.dump(),
             "failing": failing,
         }

@@ -99,7 +99,7 @@ class Session:
         """The verdict in place of a failure that is known, or that is only recorded."""
         known = self.options.known.excusing(mismatch)
         if known or not self.options.recording:
-            return Verdict(Status.KNOWN, known=known) if known else None
+            return Verdict(Status.KNOWN, known=("\n".join(known),)) if known else None
         return Verdict(Status.KNOWN, failures=(in_a_word(mismatch),))
 
     @property

@@ -93,7 +93,7 @@ class Statistics:
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
     rounded: int = 0
-    known: Counter[str] = field(default_factory=Counter)  # how often each line excused a failure
+    known: Counter[str] = field(default_factory=Counter)  # which lines excused a failure together
     failures: dict[str, Failure] = field(default_factory=dict)  # recorded, the shortest of a key
     passes: Counter[str] = field(
         default_factory=Counter
@@ -140,15 +140,18 @@ class Statistics:
         for op, n in Counter(case.op for case in cases).items():
             self.scopes.setdefault(f"{scope} {op}", Scope()).merge(Scope(whole=n))
 
-    def complete(self, scope: str, case: Case, verdict: Verdict | None) -> None:
-        """Count one case of an enumeration."""
+    def complete(
+        self, scope: str, case: Case, verdict: Verdict | None, *, exactly: bool = True
+    ) -> None:
+        """Count one case of an enumeration, which was compared exactly or under a bound."""
         if verdict is None or verdict.status not in {Status.AGREED, Status.REJECTED}:
             return
         found = self.scopes.setdefault(f"{scope} {case.op}", Scope())
         if verdict.status is Status.REJECTED:
             found.merge(Scope(rejected=1))
         else:
-            found.merge(Scope(1, len(verdict.ratios) > 1, escape=escape(case)))
+            escapes = escape(case) if exactly else 1.0
+            found.merge(Scope(1, len(verdict.ratios) > 1, escape=escapes))
 
     def samples(self) -> bool:
         """Whether torch's own error is to be measured on this case with rounding."""
