@@ -18,7 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--engine",
         default=None,
         metavar="SPEC",
-        help="judge MODULE, MODULE:ATTRIBUTE or FILE.py: any namespace with functions named as "
+        help="judge MODULE or FILE.py, with :ATTRIBUTE or without: any namespace with functions named as "
         "in torch.nn.functional (default: the engine of this project)",
     )
     group.addoption(

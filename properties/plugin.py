@@ -98,7 +98,8 @@ def _folder(config: pytest.Config) -> Path:
 
 def _session(config: pytest.Config, folder: Path) -> Session:
     try:
-        engine = load(config.getoption("--engine") or OWN)
+        tried = hasattr(config, "workerinput")  # by the process that started this one
+        engine = load(config.getoption("--engine") or OWN, tried=tried)
         if asked := config.getoption("--errors"):
             engine.errors = Errors(asked)
         options = Options.of(config, engine)
@@ -121,6 +122,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if engine.declared:
         sums = ", ".join(f"{dtype} in {sums}" for dtype, sums in engine.declared.items())
         lines.append(f"declared, so that its bounds are wider: sums of {sums}")
+    if engine.left:
+        lines.append(f"its import left {', '.join(engine.left)} changed; this was brought back")
     if engine.accuracy:
         bounds = ", ".join(f"{dtype} {form} × {n}" for dtype, (form, n) in engine.accuracy.items())
         lines.append(f"declared, so that no sum is exact and errors are held to norms: {bounds}")

@@ -44,7 +44,8 @@ from .mismatch import (
     WrongError,
 )
 from .normwise import transforms
-from .outcome import REJECTIONS, Outcome, is_array, one_line, widen
+from .outcome import REJECTIONS, Outcome, described, is_array, one_line, widen
+from .surroundings import PRINTED
 from .tolerance import Transform, bound, excess, is_exact
 
 Detail = tuple[str, str]  # a row of a failure's block: its name and its text
@@ -142,9 +143,9 @@ class Comparison:
         if got.error is None and missing_kernel:
             return Verdict(Status.NOT_JUDGED)
         if got.error is None:
-            shapes = {k: np.shape(v) for k, v in got.values.items()}
+            given = ", ".join(f"{k} {described(v)}" for k, v in got.values.items())
             headline = f"accepted a call that {self.reference.spec} rejects"
-            raise AcceptedInvalid(case, engine, headline, expected, ("engine gave", str(shapes)))
+            raise AcceptedInvalid(case, engine, headline, expected, ("engine gave", given))
         if engine.errors is Errors.EXACT:
             came = ("engine raised", one_line(got.error))
             if not missing_kernel and not _is_a(got.error, type(error)):
@@ -263,12 +264,15 @@ def check_type(
     shape, dtype, source = expected
     sides = (
         *details,
-        ("engine", f"{name} {getattr(y, 'dtype', type(y).__name__)} {np.shape(y)}"),
+        ("engine", f"{name} {described(y)}"),
         (source, f"{name} {dtype} {shape}"),
     )
-    if np.shape(y) != shape:
+    if not is_array(y) or isinstance(y, np.ma.MaskedArray):
+        kind = "a masked array" if is_array(y) else f"a {type(y).__name__}, not a NumPy array"
+        raise DtypeMismatch(case, engine, f"{name} is {kind}", *sides)
+    if y.shape != shape:
         raise ShapeMismatch(case, engine, f"{name} has another shape", *sides)
-    if not is_array(y) or y.dtype != dtype:
+    if y.dtype != dtype:
         raise DtypeMismatch(case, engine, f"{name} has another type", *sides)
     return sides
 
@@ -279,7 +283,10 @@ def _check_conduct(case: Case, engine: Engine, got: Outcome) -> None:
     if got.shared:
         raise MemoryShared(case, engine, f"returned memory of its argument {', '.join(got.shared)}")
     if got.changed:
-        raise GlobalStateChanged(case, engine, f"left {', '.join(got.changed)} changed")
+        states = ", ".join(name for name in got.changed if name != PRINTED)
+        told = [f"left {states} changed"] if states else []
+        told += [f"printed to {PRINTED}"] if PRINTED in got.changed else []
+        raise GlobalStateChanged(case, engine, " and ".join(told))
 
 
 def _is_a(error: BaseException, kind: type[BaseException]) -> bool:

@@ -14,7 +14,7 @@ from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
 from .calling import by_name, call_function, call_layer, construct, gradients, output_size
-from .outcome import Operands, Outcome, Results, is_array
+from .outcome import Operands, Outcome, Results, is_array, is_numeric
 from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
 
@@ -104,6 +104,7 @@ class Engine:
         self.strict = strict
         self.errors = errors or (Errors.EXACT if strict else Errors.REJECTS)
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
+        self.left: tuple[str, ...] = ()  # what its import left changed
         self.timer, self.patience = Timer(), PATIENCE
         self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
         self.declared: Mapping[str, str] = getattr(namespace, "accumulator", {})
@@ -123,7 +124,14 @@ class Engine:
         )
 
     def attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
-        """What `compute`, a call of this engine for `case`, gives, raises, or never returns."""
+        """What `compute`, a call of this engine for `case`, gives, raises, or never returns.
+
+        NumPy's error state is as it was afterwards: what compares goes by it.
+        """
+        with np.errstate():
+            return self._attempt(case, operands, compute)
+
+    def _attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
         try:
             with self.timer.running(self._time(case, operands)):
                 return Outcome(compute())
@@ -152,11 +160,12 @@ class Engine:
             run = self.prepared(case, operands).results
             first = run(operands, grad_output)
             shared = conduct.shared(given, first)
-            if repeat and all(map(is_array, first.values())):
+            if repeat and all(map(is_numeric, first.values())):
                 unstable = conduct.unstable(run, operands, grad_output, first)
             return first
 
-        outcome = self.attempt(case, operands, observed)
+        attempt = self._attempt if repeat else self.attempt  # the error state is looked at here
+        outcome = attempt(case, operands, observed)
         return replace(
             outcome,
             modified=() if outcome.hung else conduct.modified(given, before),
@@ -237,4 +246,4 @@ class Engine:
 
 def fits(grad_output: Any, output: Any) -> bool:
     """Whether there is a gradient of `output`; one of another shape can't be propagated back."""
-    return grad_output is not None and np.shape(grad_output) == np.shape(output)
+    return grad_output is not None and is_array(output) and grad_output.shape == output.shape

@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from ..cases.case import Case
 from ..cases.data import arrays
 from ..cases.operation import OUTPUT
@@ -19,7 +17,7 @@ from ..cases.sequence import CaseSequence
 from .compare import Comparison
 from .engine import Call, Engine, Layers, fits
 from .mismatch import Mismatch, NotRepeatable, Verdict
-from .outcome import Outcome, is_array
+from .outcome import Outcome, bits, is_array
 
 Arrays = dict[Any, Any]  # from an operand's name and declaration to its array
 
@@ -81,7 +79,7 @@ class _Step:
             return {OUTPUT: self.call.forward(operands)}
 
         self.outcome = engine.attempt(case, operands, output)
-        self.bytes = np.asarray(self.outcome.values.get(OUTPUT)).tobytes()
+        self.bytes = bits(self.outcome.values.get(OUTPUT))
 
     def backward(self, engine: Engine) -> None:
         """Add the gradients, where the reference has some."""
@@ -97,7 +95,7 @@ class _Step:
 
     def verdict(self, engine: Engine) -> Verdict:
         verdict = self.comparison.verdict_on(engine, self.outcome)
-        if np.asarray(self.outcome.values.get(OUTPUT)).tobytes() != self.bytes:
+        if bits(self.outcome.values.get(OUTPUT)) != self.bytes:
             headline = "a later call overwrote the output of an earlier one"
             raise NotRepeatable(self.comparison.case, engine, headline)
         return verdict

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import combinations
 
 from ..cases.case import Case
@@ -100,14 +101,36 @@ def learnt(failures: Sequence[Failure], passes: Iterable[str]) -> list[Excuse]:
     lines = _lines(single, passes)
     others = [failure for failure in failures if failure not in single]
     left = [failure for failure in others if not any(_explains(line, failure) for line in lines)]
-    return [*lines, *_lines(left, passes, single)]
+    return _needed([*lines, *_lines(left, passes, single)], failures)
+
+
+def _needed(lines: Sequence[Excuse], failures: Sequence[Failure]) -> list[Excuse]:
+    """The lines that are needed, each with the simplest failure that no other covers."""
+    for _ in range(2):  # what was needed only beside another line goes with it
+        covered = {f: [line for line in lines if _explains(line, f)] for f in failures}
+        used = {"\n".join(map(str, explaining)) for explaining in covered.values()}
+        stale = Known(tuple(lines)).unused(used)
+        lines = [line for line in lines if line not in stale]
+    found = []
+    for line in lines:
+        alone = [f for f in failures if [other for other in lines if _explains(other, f)] == [line]]
+        example = min(alone, key=simplicity)
+        kept = line.reason.partition(": ")[0] == example.headline.partition(": ")[0]
+        reason = line.reason if kept else _in_one_line(example.headline)
+        found.append(replace(line, source=parse_source(example.source), reason=reason))
+    return found
 
 
 def _explains(line: Excuse, failure: Failure) -> bool:
     """Whether one of several calls that may be at fault is known to fail."""
     broken = failure.kind == RelationBroken.__name__ and line.kind in WRONG
     alike = broken or line.kind == failure.kind
-    return alike and any(line.covers(parse(call)) for call in failure.calls)
+    return alike and any(line.covers(_parsed(call)) for call in failure.calls)
+
+
+@lru_cache(1 << 14)
+def _parsed(line: str) -> Case:
+    return parse(line)
 
 
 def _lines(
@@ -220,5 +243,9 @@ def _excuse(op: str, line: OfOp) -> Excuse:
     compared = [trait for trait in _sorted(traits) if ">" in trait.partition("=")[0]]
     named = [trait for trait in _sorted(traits) if trait not in compared]
     partial = parse_partial(f"{op}({', '.join((*compared, *named))})")
-    reason = " ".join(example.headline.split()).replace("#", "number")
+    reason = _in_one_line(example.headline)
     return Excuse(kind, partial, reason + often, parse_source(example.source))
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split()).replace("#", "number")

@@ -67,7 +67,8 @@ class KnownShortcomings:
         for excuse in lines:
             source = excuse.source
             if isinstance(source, Case):
-                source = _smallest(excuse, source, judge, until)
+                others = [line for line in lines if line.kind == excuse.kind and line != excuse]
+                source = _smallest(excuse, others, source, judge, until)
             found.append(replace(excuse, source=source))
         judge.close()
         return found
@@ -86,11 +87,15 @@ class KnownShortcomings:
         return f"{path}: {len(kept) + len(lines)} known shortcomings, of {count:,} calls that fail"
 
 
-def _smallest(excuse: Excuse, example: Case, judge: Judge, until: float) -> Case:
-    """The simplest case that still fails like the example of `excuse`."""
+def _smallest(
+    excuse: Excuse, others: list[Excuse], example: Case, judge: Judge, until: float
+) -> Case:
+    """The simplest case that still fails like the example of `excuse`, and needs it."""
 
     def fails(case: Case) -> bool:
         if time.monotonic() > until or not excuse.covers(case):
+            return False
+        if any(other.covers(case) for other in others):
             return False
         verdict = judge(equals, case)
         failures = verdict.failures if isinstance(verdict, Verdict) else ()
