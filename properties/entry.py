@@ -18,8 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--engine",
         default=None,
         metavar="SPEC",
-        help="judge MODULE or FILE.py, with :ATTRIBUTE or without: any namespace with functions named as "
-        "in torch.nn.functional (default: the engine of this project)",
+        help="judge MODULE or FILE.py, with :ATTRIBUTE or without: any namespace with functions "
+        "named as in torch.nn.functional (default: the engine of this project)",
     )
     group.addoption(
         "--case",

@@ -106,11 +106,9 @@ def learnt(failures: Sequence[Failure], passes: Iterable[str]) -> list[Excuse]:
 
 def _needed(lines: Sequence[Excuse], failures: Sequence[Failure]) -> list[Excuse]:
     """The lines that are needed, each with the simplest failure that no other covers."""
-    for _ in range(2):  # what was needed only beside another line goes with it
-        covered = {f: [line for line in lines if _explains(line, f)] for f in failures}
-        used = {"\n".join(map(str, explaining)) for explaining in covered.values()}
-        stale = Known(tuple(lines)).unused(used)
-        lines = [line for line in lines if line not in stale]
+    used = {"\n".join(str(line) for line in lines if _explains(line, f)) for f in failures}
+    stale = Known(tuple(lines)).unused(used)
+    lines = [line for line in lines if line not in stale]
     found = []
     for line in lines:
         alone = [f for f in failures if [other for other in lines if _explains(other, f)] == [line]]
