@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import select
 import signal
@@ -43,7 +44,10 @@ def _try(load: Callable[[], object], writing: int) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for shown in (1, 2):  # the import in this process prints again
             os.dup2(nowhere, shown)
-        load()
+        faulthandler.disable()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            load()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
         said += where(error)
     finally:

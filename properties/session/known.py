@@ -78,6 +78,8 @@ NOTHING_KNOWN = Known()
 
 MOST = 3  # traits in one line
 FAR = 0.5  # of the way from the share of all the op's calls that fail to all of them
+OFTENER = 4  # times as often as the op's calls in general, if no line is nearer to all of them,
+MAJORITY = 0.6  # and of so much of what is left
 ALWAYS = 0.98  # an op of which so many calls fail has no other line
 SAMPLE = 400  # failures from which lines are tried
 TRIED = 60  # lines of each number of traits
@@ -176,9 +178,24 @@ def _covering(
 
 def _best(left: Sequence[Traits], wrong: Sequence[Traits], held: Sequence[Traits]) -> Traits:
     usual = len(wrong) / (len(wrong) + len(held))
-    enough = usual + FAR * (1 - usual)
+    for enough, share in ((usual + FAR * (1 - usual), 0.0), (usual * OFTENER, MAJORITY)):
+        if (line := _likeliest(left, wrong, held, enough, share)) is not None:
+            return line
+    return frozenset()
+
+
+def _likeliest(
+    left: Sequence[Traits],
+    wrong: Sequence[Traits],
+    held: Sequence[Traits],
+    enough: float,
+    share: float,
+) -> Traits | None:
+    """The line with fewest traits, and then of most failures, of which `enough` calls fail, and
+    which covers a `share` of what is left."""
     step = max(1, len(left) // SAMPLE)
-    for size in range(usual < ALWAYS, MOST + 1):
+    always = len(wrong) >= ALWAYS * (len(wrong) + len(held))
+    for size in range(0 if always else 1, MOST + 1):
         support = Counter(
             frozenset(chosen)
             for traits in left[::step]
@@ -187,9 +204,9 @@ def _best(left: Sequence[Traits], wrong: Sequence[Traits], held: Sequence[Traits
         likeliest = sorted(support.items(), key=lambda found: (-found[1], _rank(found[0])))
         for line, _ in likeliest[:TRIED]:
             fail, hold = _counts(line, wrong, held)
-            if fail >= enough * (fail + hold):
+            if fail >= enough * (fail + hold) and support[line] * step >= share * len(left):
                 return line
-    return frozenset()
+    return None
 
 
 def _counts(line: Traits, wrong: Sequence[Traits], held: Sequence[Traits]) -> tuple[int, int]:
