@@ -18,8 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--engine",
         default=None,
         metavar="SPEC",
-        help="judge MODULE, MODULE:ATTRIBUTE or FILE.py: any namespace with functions named as "
-        "in torch.nn.functional (default: the engine of this project)",
+        help="judge MODULE or FILE.py, with :ATTRIBUTE or without: any namespace with functions "
+        "named as in torch.nn.functional (default: the engine of this project)",
     )
     group.addoption(
         "--case",
@@ -38,6 +38,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--ops", metavar="NAMES", help="draw only these ops: conv1d,conv2d,…")
     group.addoption("--dtypes", metavar="NAMES", help="draw only these dtypes: float32,…")
+    group.addoption("--data", metavar="NAMES", help="draw only these data: integers,reals,…")
+    group.addoption("--layouts", metavar="NAMES", help="draw only these layouts: contiguous,…")
+    group.addoption(
+        "--errors",
+        choices=("exact", "rejects", "ignore"),
+        help="how rejections are held to torch's: its type and argument (default of this "
+        "project's engine), rejected at all (of others), or not judged, nor drawn",
+    )
     group.addoption(
         "--examples", type=int, metavar="N", help="cases per shard, instead of the profile's"
     )
@@ -46,6 +54,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         metavar="SECONDS",
         help="spend this wall-clock time, in every worker, on cases from a plain random generator",
+    )
+    group.addoption(
+        "--known",
+        metavar="FILE",
+        help="known shortcomings, one partial case line and its reason a line: what they cover "
+        "is counted, not failed; a line that excuses nothing fails a whole run",
+    )
+    group.addoption(
+        "--write-known", metavar="FILE", help="record all failures, and write such a file"
     )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")

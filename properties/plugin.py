@@ -24,11 +24,13 @@ from .cases.case import Case
 from .cases.files import CORPUS, read_cases
 from .cases.operation import OPS
 from .cases.sequence import CaseSequence, cases_of
+from .comparison.engine import Errors
 from .comparison.loading import OWN, EngineError, load
 from .comparison.mismatch import RelationBroken, mismatches
 from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
 from .session.isolated_run import IsolatedRun, isolates
+from .session.known_run import KnownShortcomings
 from .session.options import Options
 from .session.replay import keep
 from .session.report import versions
@@ -57,6 +59,11 @@ _profile("ci", 2000, derandomize=True, database=None)
 _profile("nightly", 100_000)
 
 
+REJECTIONS = {
+    Errors.EXACT: "held to torch's type of error, and to the argument where the message names one",
+    Errors.REJECTS: "of whatever type and text, wherever torch rejects",
+    Errors.IGNORE: "not judged: only calls that torch takes are",
+}
 session_key = pytest.StashKey[Session]()
 
 
@@ -74,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", "ignore")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporter(config, session, folder), "convolution-reporter")
+        config.pluginmanager.register(KnownShortcomings(config, session), "convolution-known")
         if why := config.getoption("--keep"):
             keep(_asked_about(config), why)
 
@@ -96,7 +104,10 @@ def _folder(config: pytest.Config) -> Path:
 
 def _session(config: pytest.Config, folder: Path) -> Session:
     try:
-        engine = load(config.getoption("--engine") or OWN)
+        tried = hasattr(config, "workerinput")  # by the process that started this one
+        engine = load(config.getoption("--engine") or OWN, tried=tried)
+        if asked := config.getoption("--errors"):
+            engine.errors = Errors(asked)
         options = Options.of(config, engine)
     except (EngineError, pytest.UsageError) as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -136,6 +147,16 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if engine.declared:
         sums = ", ".join(f"{dtype} in {sums}" for dtype, sums in engine.declared.items())
         lines.append(f"declared, so that its bounds are wider: sums of {sums}")
+    if engine.left:
+        lines.append(f"its import left {', '.join(engine.left)} changed; this was brought back")
+    if engine.accuracy:
+        bounds = ", ".join(f"{dtype} {form} × {n}" for dtype, (form, n) in engine.accuracy.items())
+        lines.append(f"declared, so that no sum is exact and errors are held to norms: {bounds}")
+    lines += [
+        f"drawn only: {k} {', '.join(names)}" for k, names in session.options.narrowed.items()
+    ]
+    if engine.errors is not (Errors.EXACT if engine.strict else Errors.REJECTS):
+        lines.append(f"rejections: {REJECTIONS[engine.errors]}")
     if missing := [op for op in OPS if op not in engine.ops]:
         lines.append(f"not offered, so not drawn: {', '.join(missing)}")
     return lines
@@ -157,6 +178,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     shards = [] if options.asked else [*range(found.shards)]
     if found.spends_budget and options.budget:
         shards = [*range(PIECES * options.workers)]
+    if found.takes_lines and not options.cases:
+        known = options.known
+        examples = known.examples if found.takes_corpus else known.broken_relations
+        cases += tuple(case for case in examples if isinstance(case, found.takes))
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 
@@ -188,6 +213,8 @@ def _is_asked_for(session: Session, item: pytest.Item) -> bool:
     if found is None:
         is_selftest = item.get_closest_marker("selftest") is not None
         return is_selftest or (for_this_engine and not session.options.asked)
+    if found.of_rejections and session.engine.errors is Errors.IGNORE:
+        return False
     if found.spends_budget or (session.options.asked and not found.takes_lines):
         return False
     return for_this_engine
@@ -228,6 +255,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     mine = session.config.stash[session_key]
     if hasattr(session.config, "workerinput"):
         session.config.workeroutput["convolutions"] = {  # type: ignore[attr-defined]
-            "statistics": mine.statistics.dump(),
+            "statistics": mine.statistics.whole(),
             "asked": mine.asked,
         }

@@ -8,7 +8,7 @@ import pytest
 
 from .cases.case import Case
 from .comparison.compare import compare
-from .comparison.deviations import Deviation, deviations
+from .comparison.deviations import Excuse, deviations
 from .comparison.mismatch import Mismatch
 from .generation import sampling
 from .session.session import Session
@@ -20,7 +20,7 @@ def drawn() -> list[Case]:
 
 
 @pytest.mark.parametrize("deviation", deviations(), ids=lambda d: f"{d.kind}: {d.partial}")
-def test_a_deviation_still_deviates(deviation: Deviation, session: Session) -> None:
+def test_a_deviation_still_deviates(deviation: Excuse, session: Session) -> None:
     with pytest.raises(Mismatch) as found:
         compare(deviation.example(), session.engine, session.oracle)
     assert deviation.excuses(found.value)

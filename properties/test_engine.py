@@ -17,7 +17,7 @@ def test_the_engine_equals_the_oracle(case: Case, session: Session) -> Verdict |
     return session.against_oracle(case)
 
 
-@for_all(invalid_cases, plainly=sampling.invalid_cases)
+@for_all(invalid_cases, plainly=sampling.invalid_cases, of_rejections=True)
 def test_the_engine_rejects_what_the_oracle_rejects(case: Case, session: Session) -> Verdict | None:
     """With torch's type of error and, for our own engine, the right argument to blame."""
     return session.against_oracle(case) if case.blame else None

@@ -29,28 +29,28 @@ class CaseError(ValueError):
         self.reason = message
 
 
-def parse(line: str, *, partial: bool = False) -> Case:
-    """The case that `line` names; a `partial` one may have ``...`` for anything.
+def parse(line: str) -> Case:
+    """The case that `line` names.
 
     Raises
     ------
     CaseError
         The line is malformed or names something unknown; the message points at the column.
     """
-    return _Parser(line, partial).case()
+    return Parser(line).case()
 
 
 def parse_source(text: str) -> Case | CaseSequence:
     """The case that `text` names, or the sequence of cases if there are semicolons in it."""
-    starts = [0, *[at + 1 for at in _separators(text)]]
-    ends = [*_separators(text), len(text)]
+    starts = [0, *[at + 1 for at in outside_strings(text, ";")]]
+    ends = [*outside_strings(text, ";"), len(text)]
     cases = [_at(text, start, end) for start, end in zip(starts, ends, strict=True)]
     return CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
 
 
-def _separators(text: str) -> list[int]:
-    """Where semicolons stand that are in no string: the quotes before them come in pairs."""
-    return [i for i, letter in enumerate(text) if letter == ";" and text[:i].count("'") % 2 == 0]
+def outside_strings(text: str, sign: str) -> list[int]:
+    """Where `sign` stands that is in no string: the quotes before it come in pairs."""
+    return [i for i, letter in enumerate(text) if letter == sign and text[:i].count("'") % 2 == 0]
 
 
 def _at(text: str, start: int, end: int) -> Case:
@@ -63,10 +63,13 @@ def _at(text: str, start: int, end: int) -> Case:
         raise CaseError(text, margin + error.column, error.reason) from None
 
 
-class _Parser:
-    """Reads a line through Python's own grammar; evaluates nothing but literals."""
+class Parser:
+    """Reads a line through Python's own grammar; evaluates nothing but literals.
 
-    def __init__(self, line: str, partial: bool) -> None:
+    A `partial` line may have ``...`` for anything.
+    """
+
+    def __init__(self, line: str, *, partial: bool = False) -> None:
         self.line = line
         self.partial = partial
 
@@ -80,7 +83,10 @@ class _Parser:
         return len(self.line.encode()[:offset].decode(errors="ignore"))
 
     def case(self) -> Case:
-        call = self._call()
+        return self.read(self.call())
+
+    def read(self, call: ast.Call) -> Case:
+        """The case of a call in this line."""
         name = call.func.id if isinstance(call.func, ast.Name) else ""
         if name not in OPS:
             raise self.error(call.func, f"expected an op, one of {', '.join(OPS)}")
@@ -108,12 +114,13 @@ class _Parser:
     def _sizes(self, node: ast.expr | None) -> str:
         if node is None:
             return "tuple"
-        value = self._literal(node)
+        value = self.literal(node)
         if not isinstance(value, str) or value not in SIZES:
             raise self.error(node, f"expected one of {', '.join(SIZES)}, got {value!r}")
         return value
 
-    def _call(self) -> ast.Call:
+    def call(self) -> ast.Call:
+        """The one call that the line is."""
         if "\n" in self.line:
             raise self.error(self.line.index("\n"), "expected one line")
         try:
@@ -142,7 +149,7 @@ class _Parser:
         return Case(
             name,
             operands,
-            {k: self._literal(nodes[k]) for k in row.arguments if k in nodes},
+            {k: self.literal(nodes[k]) for k in row.arguments if k in nodes},
             self._word(nodes.get("data"), "ones") or "ones",
             blame,
             "contiguous" if gradient is None else self._layout(gradient, row.operands),
@@ -158,7 +165,7 @@ class _Parser:
             raise self.error(node or len(self.line) - 1, told)
         if np.dtype(weight.dtype).kind not in row.kinds:
             raise self.error(node or 0, f"expected a float or complex layer, got {weight.dtype}")
-        groups = self._literal(nodes["groups"]) if "groups" in nodes else 1
+        groups = self.literal(nodes["groups"]) if "groups" in nodes else 1
         if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)):
             raise self.error(nodes["groups"], f"expected the groups of a layer, got {groups!r}")
 
@@ -166,7 +173,7 @@ class _Parser:
         """The value of `data` or `blame`."""
         if node is None:
             return default
-        value = self._literal(node)
+        value = self.literal(node)
         if not isinstance(value, str):
             raise self.error(node, f"expected a string, got {value!r}")
         if default == "ones" and not RULE.fullmatch(value):
@@ -181,7 +188,7 @@ class _Parser:
         if isinstance(node, ast.Tuple):
             return Operand(self._shape(node.elts))
         if not isinstance(node, ast.Call):
-            return self._literal(node)
+            return self.literal(node)
         dtype = self._dtype(node)
         layout = "contiguous"
         for keyword in node.keywords:
@@ -196,7 +203,7 @@ class _Parser:
 
     def _layout(self, node: ast.expr, operands: tuple[str, ...]) -> str:
         """A layout, which may lie in the memory of `operands`."""
-        text = self._literal(node)
+        text = self.literal(node)
         if not isinstance(text, str):
             raise self.error(node, f"expected a layout, a string, got {text!r}")
         try:
@@ -212,17 +219,17 @@ class _Parser:
         return dtype
 
     def _shape(self, nodes: list[ast.expr]) -> tuple[int, ...]:
-        sizes = [self._literal(node) for node in nodes]
+        sizes = [self.literal(node) for node in nodes]
         for node, size in zip(nodes, sizes, strict=True):
             if not (type(size) is int and size >= 0) and not (self.partial and size is ...):
                 raise self.error(node, f"expected a size, got {size!r}")
         return tuple(sizes)
 
-    def _literal(self, node: ast.expr) -> Any:
+    def literal(self, node: ast.expr) -> Any:
         if isinstance(node, ast.Tuple):
-            return tuple(map(self._literal, node.elts))
+            return tuple(map(self.literal, node.elts))
         if isinstance(node, ast.List):
-            return [self._literal(n) for n in node.elts]
+            return [self.literal(n) for n in node.elts]
         if isinstance(node, ast.Call):
             return self._typed(node)
         try:
@@ -234,10 +241,10 @@ class _Parser:
         """A value of a type that is no literal: NumPy's integers and bool, and our subclasses."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name == "Size" and not node.keywords:
-            return Size(map(self._literal, node.args))
+            return Size(map(self.literal, node.args))
         if name not in ("Int", "bool_"):
             return self._numpy_integer(node)
-        value = self._literal(node.args[0]) if len(node.args) == 1 and not node.keywords else None
+        value = self.literal(node.args[0]) if len(node.args) == 1 and not node.keywords else None
         if type(value) is not (int if name == "Int" else bool):
             raise self.error(node, "expected Int(2), Size(2, 1) or bool_(True)")
         return Int(value) if name == "Int" else np.bool_(value)
@@ -246,7 +253,7 @@ class _Parser:
         dtype = self._dtype(node)
         if "int" not in dtype or len(node.args) != 1 or node.keywords:
             raise self.error(node, "expected a NumPy integer such as int64(2)")
-        value = self._literal(node.args[0])
+        value = self.literal(node.args[0])
         info = np.iinfo(dtype)
         if type(value) is not int or not info.min <= value <= info.max:
             raise self.error(node.args[0], f"expected an integer that fits {dtype}")

@@ -103,6 +103,20 @@ def positions(op: Op, size: Sizes, kernel: Sizes, given: Mapping[str, Any]) -> S
     return tuple((x + lo + hi - d * (k - 1) - 1) // s + 1 for x, k, lo, hi, s, d in axes)
 
 
+def whole_plane(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> tuple[int, int]:
+    """The elements of one plane of the whole linear convolution, at most, and how often a border
+    that is a copy may repeat one of them."""
+    x, kernel = shapes["input"][-op.axes :], shapes["weight"][2:]
+    before, after = border(op, kernel, given)
+    y = output_shape(op, shapes, given)[-op.axes :]
+    steps = (per_axis(given["stride"], op.axes), per_axis(given["dilation"], op.axes))
+    axes = zip(x, y, kernel, before, after, *steps, strict=True)
+    sizes = [max(n + lo + hi, s * max(m, n)) + d * (k - 1) for n, m, k, lo, hi, s, d in axes]
+    is_copied = given.get("padding_mode", "zeros") != "zeros"
+    copies = prod(1 + lo + hi for lo, hi in zip(before, after, strict=True)) if is_copied else 1
+    return max(2, prod(sizes)), copies
+
+
 def _conv_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
     x, w = shapes["input"], shapes["weight"]
     batch = x[0] if len(x) == op.axes + 2 else 1

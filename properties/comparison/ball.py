@@ -97,7 +97,9 @@ def around(y: Any, name: str, engine: Engine, call: Comparison, terms: int | Non
     case, k, midpoint = call.case, terms or call.terms[name], widen(y)
     accumulator = engine.accumulator(case.dtype)
     arrays = [v for v in (*call.operands.values(), call.grad_output) if v is not None]
-    if is_exact(case, k, accumulator) and is_in_exact_range(case, k, arrays):
+    if transform := call.transform(engine, name):
+        error = transform.bound(case.dtype, accumulator, midpoint)
+    elif is_exact(case, k, accumulator) and is_in_exact_range(case, k, arrays):
         error = radius_if_exact(k, case.dtype, accumulator, midpoint)
     else:
         error = radius(k, case.dtype, accumulator, midpoint, call.scales[name])

@@ -14,7 +14,7 @@ from typing import Any
 from ..cases.case import Case
 from ..cases.forms import SIZES
 from ..cases.operation import OPS
-from .outcome import Operands, Results
+from .outcome import REJECTIONS, Operands, Results
 from .stage import STAGE, gradient_name
 
 
@@ -57,8 +57,14 @@ def call_layer(layer: Any, case: Case, x: Any) -> Any:
     return _called(layer, case.by_position, {"input": x, **output_size(case)})
 
 
-def gradients(grad: Any, case: Case, operands: Operands, grad_output: Any) -> Results:
-    """What the functions of a namespace as torch.nn.grad give, those that it has."""
+def gradients(
+    grad: Any, case: Case, operands: Operands, grad_output: Any, *, claims_all: bool
+) -> Results:
+    """What the functions of a namespace as torch.nn.grad give, those that it has.
+
+    torch's own take no unbatched call and no string as padding. To reject these is not to claim
+    them, unless the namespace `claims_all`.
+    """
     x, w, shaped, gy = operands["input"], operands["weight"], SIZES[case.sizes], grad_output
     first = case.by_position
     options = {**{k: v for k, v in first.items() if k not in operands}, **case.arguments}
@@ -68,6 +74,8 @@ def gradients(grad: Any, case: Case, operands: Operands, grad_output: Any) -> Re
         "grad_weight": ("weight", {"input": x, "weight_size": shaped(w.shape), "grad_output": gy}),
         "grad_bias": ("bias", {"grad_output": gy}),
     }
+    beyond_torch = x.ndim < w.ndim or isinstance(case.arguments.get("padding"), str)
+    unclaimed = REJECTIONS if beyond_torch and not claims_all else (NotImplementedError,)
     found = {}
     for name, (operand, arrays) in calls.items():
         function = getattr(grad, gradient_name(case, operand), None)
@@ -76,7 +84,7 @@ def gradients(grad: Any, case: Case, operands: Operands, grad_output: Any) -> Re
         arguments = {} if operand == "bias" else options
         names = [*arrays, *(k for k in arguments if k in first)] if first else []
         STAGE.enter(f"grad.{gradient_name(case, operand)}")
-        with suppress(NotImplementedError):  # not claimed, which says nothing of the rest
+        with suppress(*unclaimed):  # which says nothing of the rest
             found[name] = _called(function, names, {**arrays, **arguments})
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
 from .calling import by_name, call_function, call_layer, construct, gradients, output_size
-from .outcome import Operands, Outcome, Results, is_array
+from .outcome import Operands, Outcome, Results, is_array, is_numeric
 from .stage import STAGE
 from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
@@ -21,6 +22,14 @@ from .watchdog import Overdue, Timer
 PATIENCE = 1.0  # seconds of processor time that the smallest call may take
 IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
 SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
+
+
+class Errors(StrEnum):
+    """How an engine's rejections are held to the reference's."""
+
+    EXACT = "exact"  # the same type or a subclass, and where a case names it, the argument
+    REJECTS = "rejects"  # of whatever type and text
+    IGNORE = "ignore"  # not at all: only valid calls are judged
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,8 @@ class Engine:
 
     It may have a namespace `grad` with the functions of torch.nn.grad, and layers with `backward`.
     It may declare what it sums in, where that is not float32 for float16 and its own dtype
-    else: ``accumulator = {'float16': 'float16'}``.
+    else: ``accumulator = {'float16': 'float16'}``; and, where its algorithm is not exact on
+    integers, such as an FFT, how accurate it is: ``accuracy = {'float32': ('normwise', 8)}``.
 
     Parameters
     ----------
@@ -75,21 +85,32 @@ class Engine:
     origin : str
         Its version or file, for the header of a run.
     strict : bool
-        Whether it must also raise torch's type of error, blame the right argument, and offer
-        every gradient: what our own engine promises, and no other has to.
+        Whether it must claim every call and offer every gradient: what our own engine promises,
+        and no other has to.
+    errors : Errors or None
+        How its rejections are held to the reference's; None: exactly, if it is strict.
     """
 
     def __init__(
-        self, spec: str, namespace: Any, origin: str = "", *, strict: bool = False
+        self,
+        spec: str,
+        namespace: Any,
+        origin: str = "",
+        *,
+        strict: bool = False,
+        errors: Errors | None = None,
     ) -> None:
         self.spec = spec
         self.namespace = namespace
         self.origin = origin
         self.strict = strict
+        self.errors = errors or (Errors.EXACT if strict else Errors.REJECTS)
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
+        self.left: tuple[str, ...] = ()  # what its import left changed
         self.timer, self.patience = Timer(), PATIENCE
         self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
         self.declared: Mapping[str, str] = getattr(namespace, "accumulator", {})
+        self.accuracy: Mapping[str, tuple[str, float]] = getattr(namespace, "accuracy", {})
 
     def accumulator(self, dtype: str) -> str:
         """The dtype in which sums over `dtype` are formed."""
@@ -105,7 +126,14 @@ class Engine:
         )
 
     def attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
-        """What `compute`, a call of this engine for `case`, gives, raises, or never returns."""
+        """What `compute`, a call of this engine for `case`, gives, raises, or never returns.
+
+        NumPy's error state is as it was afterwards: what compares goes by it.
+        """
+        with np.errstate():
+            return self._attempt(case, operands, compute)
+
+    def _attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
         try:
             with self.timer.running(self._time(case, operands)):
                 return Outcome(compute())
@@ -134,11 +162,12 @@ class Engine:
             run = self.prepared(case, operands).results
             first = run(operands, grad_output)
             shared = conduct.shared(given, first)
-            if repeat and all(map(is_array, first.values())):
+            if repeat and all(map(is_numeric, first.values())):
                 unstable = conduct.unstable(run, operands, grad_output, first)
             return first
 
-        outcome = self.attempt(case, operands, observed)
+        attempt = self._attempt if repeat else self.attempt  # the error state is looked at here
+        outcome = attempt(case, operands, observed)
         return replace(
             outcome,
             modified=() if outcome.hung else conduct.modified(given, before),
@@ -215,9 +244,10 @@ class Engine:
             arguments = (case.op, operands, case.arguments, grad_output)
             STAGE.enter("gradients")
             return dict(self.namespace.gradients(*arguments))
-        return gradients(getattr(self.namespace, "grad", None), case, operands, grad_output)
+        grad = getattr(self.namespace, "grad", None)
+        return gradients(grad, case, operands, grad_output, claims_all=self.strict)
 
 
 def fits(grad_output: Any, output: Any) -> bool:
     """Whether there is a gradient of `output`; one of another shape can't be propagated back."""
-    return grad_output is not None and np.shape(grad_output) == np.shape(output)
+    return grad_output is not None and is_array(output) and grad_output.shape == output.shape

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 from ..cases.data import SIGNIFICAND
 from ..cases.operation import OPS, Op
 from .engine import Engine
-from .outcome import one_line
+from .importing import where, why_not
+from .surroundings import PRINTED, changed, surroundings
 
+MOST_ERROR = 1000  # a factor beyond this is no accuracy: half of float16's bits would be lost
 OWN = "engine"  # the spec of our own, which is held to more than others
 
 
@@ -22,26 +25,63 @@ class EngineError(Exception):
     """An engine that cannot be loaded, or that offers nothing to judge."""
 
 
-def load(spec: str) -> Engine:
-    """The engine that `spec` names: MODULE, MODULE:ATTRIBUTE, or FILE.py."""
-    if spec.endswith(".py"):
-        module = _load_file(Path(spec))
-        return _offering(Engine(spec, module, str(Path(spec).resolve())))
-    name, _, attribute = spec.partition(":")
+def load(spec: str, *, tried: bool = False) -> Engine:
+    """The engine that `spec` names: MODULE or FILE.py, with :ATTRIBUTE or without.
+
+    The import of an engine of somebody else is tried in a child first, unless it was `tried`.
+    Nobody else's warnings are ours, and what an import changes in the process is brought back.
+    """
     if "" not in sys.path:  # bare `pytest` leaves the user's directory out
         sys.path.insert(0, "")
+    if (file := _file(spec)) and not Path(file).is_file():
+        raise EngineError(f"--engine {spec}: no such file")
+    trusted = tried or spec == OWN
+    if not trusted and (reason := why_not(lambda: _imported(spec))):
+        raise EngineError(f"--engine {spec}: {reason}")
+    before = surroundings()
     try:
-        module = importlib.import_module(name)
-    except Exception as error:
-        raise EngineError(f"--engine {spec}: cannot import {name!r}: {one_line(error)}") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            module = _imported(spec)
+    except (Exception, SystemExit) as error:
+        raise EngineError(f"--engine {spec}: {where(error)}") from error
+    left = changed(before, kept=IMPORTED)
+    engine = Engine(spec, _attribute(spec, module), _origin(spec, module), strict=spec == OWN)
+    engine.left = left
+    return _offering(engine)
+
+
+IMPORTED = ("NumPy's random state", "Python's random state", "the environment variables", PRINTED)
+
+
+def _imported(spec: str) -> ModuleType:
+    file = _file(spec)
+    return _load_file(Path(file)) if file else importlib.import_module(spec.partition(":")[0])
+
+
+def _file(spec: str) -> str:
+    """The file that `spec` names, with an attribute of it or without; "" for a module."""
+    file, ending, _ = spec.partition(".py:")
+    return file + ".py" if ending else spec if spec.endswith(".py") else ""
+
+
+def _attribute(spec: str, module: ModuleType) -> Any:
+    """What follows the colon, if anything does."""
+    name = _file(spec) or spec.partition(":")[0]
+    attribute = spec.removeprefix(name).removeprefix(":")
     namespace: Any = module
     for part in filter(None, attribute.split(".")):
         if not hasattr(namespace, part):
             raise EngineError(f"--engine {spec}: {name} has no {attribute!r}")
         namespace = getattr(namespace, part)
-    version = getattr(module, "__version__", None)
-    origin = version or getattr(module, "__file__", "") or ""
-    return _offering(Engine(spec, namespace, origin, strict=spec == OWN))
+    return namespace
+
+
+def _origin(spec: str, module: ModuleType) -> str:
+    """Its version or its file."""
+    if file := _file(spec):
+        return str(Path(file).resolve())
+    return getattr(module, "__version__", None) or getattr(module, "__file__", "") or ""
 
 
 def _offering(engine: Engine) -> Engine:
@@ -54,7 +94,28 @@ def _offering(engine: Engine) -> Engine:
                 f"{', '.join(SIGNIFICAND)}, such as {{'float16': 'float16'}}, got "
                 f"{{{dtype!r}: {sums!r}}}"
             )
+    _check_accuracy(engine)
     return engine
+
+
+def _check_accuracy(engine: Engine) -> None:
+    """An accuracy must be declared by dtype, in the one form that there is."""
+    declared = engine.accuracy.items() if isinstance(engine.accuracy, Mapping) else [("", None)]
+    for dtype, accuracy in declared:
+        form: Any
+        factor: Any
+        form, factor = accuracy if _is_pair(accuracy) else ("", None)
+        known = dtype in SIGNIFICAND and form == "normwise"
+        if not (known and type(factor) in (int, float) and 1 <= factor <= MOST_ERROR):
+            raise EngineError(
+                f"--engine {engine.spec}: accuracy: expected dtypes among "
+                f"{', '.join(SIGNIFICAND)}, each with 'normwise' and a factor from 1 to "
+                f"{MOST_ERROR}, such as {{'float32': ('normwise', 8)}}, got {engine.accuracy!r}"
+            )
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
 
 
 def _same_kind(dtype: str, other: str) -> bool:
@@ -63,12 +124,7 @@ def _same_kind(dtype: str, other: str) -> bool:
 
 def _load_file(path: Path) -> ModuleType:
     """The module in a file, under a name that hides no other module."""
-    if not path.is_file():
-        raise EngineError(f"--engine {path}: no such file")
-    try:
-        return _executed(importlib.util.spec_from_file_location("_engine_from_a_file", path))
-    except Exception as error:
-        raise EngineError(f"--engine {path}: {one_line(error)}") from error
+    return _executed(importlib.util.spec_from_file_location("_engine_from_a_file", path))
 
 
 def load_package(spec: str, folder: Path, name: str) -> Engine:

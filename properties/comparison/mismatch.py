@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from ..cases.case import Case
 from ..cases.operation import OUTPUT
@@ -21,7 +21,17 @@ class Status(StrEnum):
     DEVIATES = "deviates"  # from torch, by design
     NOT_CLAIMED = "not claimed"  # the engine does not offer it
     NOT_JUDGED = "not judged"  # torch has no kernel for what the engine computes
+    KNOWN = "known"  # to fail: a shortcoming of the engine that it has declared
     FAILED = "failed"
+
+
+class Failure(NamedTuple):
+    """A failure in a word: its kind, the calls at fault, what to run to see it, and how."""
+
+    kind: str
+    calls: tuple[str, ...]
+    source: str
+    headline: str
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class Verdict:
 
     status: Status
     ratios: Mapping[str, float] = field(default_factory=dict)  # worst error ÷ bound per result
+    known: tuple[str, ...] = ()  # the lines of the shortcomings that excused a failure
+    failures: tuple[Failure, ...] = ()  # that are recorded, not raised
 
 
 class Mismatch(AssertionError):
@@ -39,6 +51,7 @@ class Mismatch(AssertionError):
         self, case: Case, engine: Engine, headline: str, *details: tuple[str, str]
     ) -> None:
         self.case = case
+        self.calls: tuple[Case, ...] = (case,)  # at fault; in a relation, others
         self.sequence: CaseSequence | None = None  # with which alone the case fails
         self.engine = engine.spec
         self.headline = headline
@@ -68,6 +81,12 @@ class Mismatch(AssertionError):
     def __reduce__(self) -> tuple[Any, ...]:
         """To be sent from process to process: `args` are not what `__init__` takes."""
         return _received, (type(self), self.args, self.__dict__)
+
+
+def in_a_word(mismatch: Mismatch) -> Failure:
+    kind, raised = type(mismatch).__name__, dict(mismatch.details).get("raised", "")
+    told = f"{mismatch.headline}: {raised}" if raised else mismatch.headline
+    return Failure(kind, tuple(map(str, mismatch.calls)), str(mismatch.source), told)
 
 
 def _received(kind: type[Mismatch], args: tuple[Any, ...], state: dict[str, Any]) -> Mismatch:
@@ -109,7 +128,7 @@ class RejectedValid(Mismatch):
 
 
 class WrongError(Mismatch):
-    """A strict engine raised another type of error than torch, or blamed another argument."""
+    """Errors are held to torch's exactly, and its type or the argument it blames is another."""
 
 
 class ArgumentModified(Mismatch):

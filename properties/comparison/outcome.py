@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+# The types of errors by which an engine rejects a call; NotImplementedError is one of them.
+REJECTIONS = (TypeError, ValueError, RuntimeError)
+
 Operands = Mapping[str, Any]
 Results = dict[str, Any]  # the output and the gradients, by name
 Run = Callable[[Operands, Any], Results]  # from operands and the gradient of the output
@@ -35,6 +38,24 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray)
 
 
+def is_numeric(value: Any) -> bool:
+    """Whether it is an array that can be negated and compared."""
+    return is_array(value) and value.dtype.kind in "iufc"
+
+
+def bits(value: Any) -> bytes:
+    """The bytes of an array; none of what is no array."""
+    return value.tobytes() if is_array(value) else b""
+
+
+def described(value: Any) -> str:
+    """The dtype, or the type of what is no array, and the shape if there is one."""
+    try:
+        return f"{getattr(value, 'dtype', type(value).__name__)} {np.shape(value)}"
+    except Exception:  # noqa: BLE001 - whatever an engine's own class makes of it
+        return type(value).__name__
+
+
 def widen(value: Any) -> Any:
     """An array in the dtype of the reference: float64, complex128 or int64."""
     if not is_array(value):
@@ -44,5 +65,8 @@ def widen(value: Any) -> Any:
 
 def one_line(error: BaseException) -> str:
     """An error in one line."""
-    first = str(error).strip().partition("\n")[0]
+    try:
+        first = str(error).strip().partition("\n")[0]
+    except Exception:  # noqa: BLE001 - a foreign class may have no text
+        first = "without a text"
     return f"{type(error).__name__}: {first[:200]}"

@@ -10,33 +10,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from ..cases.case import Case
 from ..cases.data import arrays
 from ..cases.operation import OUTPUT
 from ..cases.sequence import CaseSequence
 from .compare import Comparison
 from .engine import Call, Engine, Layers, fits
-from .mismatch import Mismatch, NotRepeatable, Status, Verdict
-from .outcome import Outcome, is_array
+from .mismatch import Mismatch, NotRepeatable, Verdict
+from .outcome import Outcome, bits, is_array
 
 Arrays = dict[Any, Any]  # from an operand's name and declaration to its array
 
 
-Excuse = Callable[[Mismatch], bool]
+Excused = Callable[[Mismatch], Verdict | None]
 
 
 def compare_sequence(
     sequence: CaseSequence,
     engine: Engine,
     reference: Engine,
-    is_excused: Excuse = lambda mismatch: False,
+    excused: Excused = lambda mismatch: None,
 ) -> list[Verdict]:
     """The verdict on each case, or the first `Mismatch`, which names the sequence.
 
-    A mismatch that is excused is a deviation of that one case: the others are compared all the
-    same.
+    A mismatch that is excused is so for that one case: the others are compared all the same.
     """
     shared: Arrays = {}
     layers: Layers = {}
@@ -50,10 +47,10 @@ def compare_sequence(
         try:
             verdicts.append(step.verdict(engine))
         except Mismatch as mismatch:
-            if not is_excused(mismatch):
-                mismatch.sequence = sequence
+            mismatch.sequence = sequence
+            if (verdict := excused(mismatch)) is None:
                 raise
-            verdicts.append(Verdict(Status.DEVIATES))
+            verdicts.append(verdict)
     return verdicts
 
 
@@ -82,7 +79,7 @@ class _Step:
             return {OUTPUT: self.call.forward(operands)}
 
         self.outcome = engine.attempt(case, operands, output)
-        self.bytes = np.asarray(self.outcome.values.get(OUTPUT)).tobytes()
+        self.bytes = bits(self.outcome.values.get(OUTPUT))
 
     def backward(self, engine: Engine) -> None:
         """Add the gradients, where the reference has some."""
@@ -98,7 +95,7 @@ class _Step:
 
     def verdict(self, engine: Engine) -> Verdict:
         verdict = self.comparison.verdict_on(engine, self.outcome)
-        if np.asarray(self.outcome.values.get(OUTPUT)).tobytes() != self.bytes:
+        if bits(self.outcome.values.get(OUTPUT)) != self.bytes:
             headline = "a later call overwrote the output of an earlier one"
             raise NotRepeatable(self.comparison.case, engine, headline)
         return verdict

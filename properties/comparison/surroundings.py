@@ -5,13 +5,26 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from .watchdog import is_ours, reinstall
+
+PRINTED = "standard output or error"
+_SIGNALS = {
+    name: getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGPROF", "SIGSEGV", "SIGCHLD")
+    if hasattr(signal, name)
+}
+# Without the enum that it makes of a number, at a tenth of the time.
+_handler = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
 MT19937_BYTES = 4 * 624 + 4  # its key and its position, at `state_address`
 
 
@@ -23,15 +36,14 @@ def _numpy_random() -> bytes:
     return ctypes.string_at(generator.ctypes.state_address, MT19937_BYTES)
 
 
-def _threads() -> int:
-    """How many threads torch computes with, where it is loaded."""
-    torch = sys.modules.get("torch")
-    return torch.get_num_threads() if torch else 0
+def _threads() -> int | None:
+    """How many threads torch computes with; None where it is not loaded."""
+    torch: Any = sys.modules.get("torch")
+    return torch.get_num_threads() if hasattr(torch, "get_num_threads") else None
 
 
 def _set_threads(number: int) -> None:
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(number)
+    sys.modules["torch"].set_num_threads(number)
 
 
 def _set_filters(filters: Any) -> None:
@@ -52,6 +64,32 @@ def _leave(value: Any) -> None:
     """A generator goes on from where it is: nothing that is compared depends on it."""
 
 
+def _handlers() -> dict[str, Any]:
+    """Who receives signals; our own timer is set when it is first needed."""
+    found = {name: _handler(number) for name, number in _SIGNALS.items()}
+    return {k: None if is_ours(handler) else handler for k, handler in found.items()}
+
+
+def _set_handlers(handlers: Mapping[str, Any]) -> None:
+    if threading.current_thread() is threading.main_thread():
+        for name, handler in handlers.items():
+            signal.signal(_SIGNALS[name], signal.SIG_DFL if handler is None else handler)
+    reinstall()
+
+
+def _printed() -> tuple[int, ...]:
+    """How far the files have been written to which standard output and error go.
+
+    Nothing is known of a terminal or a pipe, which pytest puts there only under `-s`.
+    """
+    found = []
+    for stream, shown in ((sys.stdout, 1), (sys.stderr, 2)):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+            found.append(os.lseek(shown, 0, os.SEEK_CUR))
+    return tuple(found)
+
+
 # name: how to read it, and how to bring it back
 _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "NumPy's error state": (np.geterr, _set_error_state),
@@ -62,6 +100,8 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "the environment variables": (lambda: dict(os.environ), _set_environment),
     "the working directory": (os.getcwd, os.chdir),
     "torch's number of threads": (_threads, _set_threads),
+    "the signal handlers": (_handlers, _set_handlers),
+    PRINTED: (_printed, _leave),
 }
 
 
@@ -70,14 +110,17 @@ def surroundings() -> list[Any]:
     return [read() for read, _ in _PARTS.values()]
 
 
-def changed(before: list[Any]) -> tuple[str, ...]:
-    """The parts that are not as they were; they are brought back."""
+def changed(before: list[Any], kept: Collection[str] = ()) -> tuple[str, ...]:
+    """The parts that are not as they were; they are brought back, but for those that are `kept`.
+
+    What could not be read before, such as torch's threads where torch was not loaded, says nothing.
+    """
     now = surroundings()
     if now == before:
         return ()
     names = []
     for (name, (_, restore)), old, new in zip(_PARTS.items(), before, now, strict=True):
-        if old != new:
+        if old != new and old is not None and name not in kept:
             names.append(name)
             restore(old)
     return tuple(names)

@@ -75,14 +75,14 @@ class _Alarm:
 
     def __init__(self) -> None:
         self.limits: dict[str, str] = {}  # empty: nothing is timed, so a late signal says nothing
-        self._installed = False
+        self.installed = False
 
     def set(self, **seconds: float) -> None:
-        if not self._installed:
+        if not self.installed:
             for name in ("SIGPROF", "SIGALRM"):
                 if hasattr(signal, name):
                     signal.signal(getattr(signal, name), self._overdue)
-            self._installed = True
+            self.installed = True
         for timer, after in seconds.items():
             if hasattr(signal, timer):
                 signal.setitimer(getattr(signal, timer), after, AGAIN)
@@ -90,8 +90,12 @@ class _Alarm:
     def clear(self) -> None:
         self.limits = {}
         for timer in ("ITIMER_PROF", "ITIMER_REAL"):
-            if self._installed and hasattr(signal, timer):
+            if self.installed and hasattr(signal, timer):
                 signal.setitimer(getattr(signal, timer), 0)
+
+    @property
+    def handler(self) -> Any:
+        return self._overdue
 
     def _overdue(self, signum: int, frame: Any) -> None:
         if limit := self.limits.get(signal.Signals(signum).name):
@@ -99,3 +103,13 @@ class _Alarm:
 
 
 _ALARM = _Alarm()
+
+
+def is_ours(handler: Any) -> bool:
+    """Whether a signal's handler is the timer's, or what stands there before the first timer."""
+    return handler in (signal.SIG_DFL, _ALARM.handler)
+
+
+def reinstall() -> None:
+    """Let the timer's signals come to it again, which an engine may have taken."""
+    _ALARM.installed = False

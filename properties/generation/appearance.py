@@ -24,9 +24,14 @@ WEIGHTS = {"integers": 6, "reals": 3, "wrap": 4, "lopsided": 2}  # of the rules;
 SEEDS = 1000
 
 
-def draw_rule(choose: Choose, op: Op, dtype: str, k: int) -> str:
-    """A data rule that fills `dtype`, where sums of `k` terms are exact if the rule says so."""
+def draw_rule(choose: Choose, op: Op, dtype: str, k: int, among: tuple[str, ...] = ()) -> str:
+    """A data rule that fills `dtype`, where sums of `k` terms are exact if the rule says so.
+
+    Where it must be one `among` some, and none of them fits, it is "".
+    """
     menu = rules(np.dtype(dtype).kind, widest_range(k, dtype) >= 1)
+    if among and not (menu := tuple(rule for rule in menu if rule in among)):
+        return ""
     rule = menu[choose(len(menu))]
     return f"{rule}:{choose(SEEDS)}" if RULES[rule].seeded else rule
 
@@ -53,15 +58,16 @@ def draw_layout(choose: Choose, shape: tuple[int, ...], before: Sequence[str] = 
     operands, perhaps in the memory of one of them."""
     if before and choose(8) == 7:
         return f"of:{before[choose(len(before))]}"
-    first = _word(choose, len(shape), _KINDS)
+    first = draw_word(choose, len(shape), _KINDS)
     if first == "contiguous" or choose(3) < 2:
         return first
-    second = _word(choose, len(shape), _KINDS[1:])
+    second = draw_word(choose, len(shape), _KINDS[1:])
     alike = first.partition(":")[0] == second.partition(":")[0]
     return first if alike else f"{first}+{second}"
 
 
-def _word(choose: Choose, axes: int, kinds: tuple[str, ...]) -> str:
+def draw_word(choose: Choose, axes: int, kinds: tuple[str, ...]) -> str:
+    """One word of a layout, for an array of so many axes."""
     name = kinds[choose(len(kinds))]
     numbers = _NUMBERS[name](choose, axes) if name in _NUMBERS else ()
     if name in _NUMBERS and not numbers:  # an array without axes

@@ -28,7 +28,7 @@ from ..cases.operation import (
 from ..comparison.ball import Ball, around, exactly
 from ..comparison.compare import Comparison, check_type, values_of
 from ..comparison.engine import Engine
-from ..comparison.mismatch import GradientMismatch
+from ..comparison.mismatch import GradientMismatch, Mismatch
 from ..comparison.outcome import Outcome
 from .preconditions import unreached
 from .rearranging import shuffled, visits, widened
@@ -58,11 +58,14 @@ class Evaluation:
     ----------
     x, w, b : ndarray
         The input, the weight and the bias; None where there is none.
+    called : list of Case
+        The calls made so far.
     """
 
     def __init__(self, case: Case, engine: Engine, definition: Engine, origin: Case) -> None:
         self.case, self.origin, self.op = case, origin, OPS[case.op]
         self.engine, self.definition = engine, definition
+        self.called: list[Case] = []
         self._filled = arrays(case)
         self.operands: dict[str, Any] = self._filled.operands
         self.arguments = plain(case)
@@ -208,9 +211,19 @@ class Evaluation:
         self, case: Case, operands: dict[str, Any], gy: Any, terms: int | None = None
     ) -> dict[str, Ball]:
         """The engine's results of one call as balls; a `Mismatch` if it is not even a result."""
+        self.called.append(case)
         got = self.engine.call(case, operands, gy)
         if got.not_claimed and not self.engine.strict:
             raise NotClaimed
+        try:
+            return self._checked(case, operands, gy, got, terms)
+        except Mismatch as mismatch:
+            mismatch.calls = (case, self.case)  # whose arrays the first may have, as they lie
+            raise
+
+    def _checked(
+        self, case: Case, operands: dict[str, Any], gy: Any, got: Outcome, terms: int | None
+    ) -> dict[str, Ball]:
         call = ("call", str(case))
         values = values_of(self.origin, self.engine, got, call)
         shapes = {f"grad_{name}": v.shape for name, v in operands.items()}

@@ -13,7 +13,7 @@ from ..cases.data import arrays
 from ..cases.operation import OPS, Op
 from ..comparison.ball import Ball, compare_balls
 from ..comparison.engine import Engine
-from ..comparison.mismatch import Status, Verdict
+from ..comparison.mismatch import RelationBroken, Status, Verdict
 from ..generation import sampling
 from ..generation.geometry import read
 from ..generation.neighbours import is_within_budget
@@ -140,7 +140,11 @@ class Relation:
         equation = self.equation.__doc__ or self.name
         status = Status.NOT_CLAIMED
         for left, right in self.equation(evaluation):
-            compare_balls(case, evaluation.engine, equation, left, right)
+            try:
+                compare_balls(case, evaluation.engine, equation, left, right)
+            except RelationBroken as broken:
+                broken.calls = tuple(evaluation.called)
+                raise
             status = Status.AGREED
         return Verdict(status)
 

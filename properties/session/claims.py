@@ -6,7 +6,8 @@ on a result is a polynomial of degree at most 2 in the data, and not the zero po
 geometry, vanishes there with probability at most 2 / S (Schwartz and Zippel). So a fault of this
 kind that shows at all in the scope was missed with at most that probability. It says nothing of
 other channels, groups or dtypes, of faults that depend on magnitudes, or of gradients that the
-engine does not offer.
+engine does not offer. An engine with a declared accuracy is compared under its bound: no
+probability follows.
 
 Sampled cases. The plain sampler's cases are independent: a fault that shows on a share p of an
 op's cases is missed by n of them with probability (1 - p)^n. The line names, for each op, the
@@ -19,14 +20,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, floor, log10
 
-from .features import possible
+from .features import Asked, possible
 from .statistics import Scope, Statistics
 
 MISSED = 0.01  # the probability with which a sampled fault may be missed
 
 
-def claims(statistics: Statistics) -> Iterator[str]:
-    """Lines of what was covered completely, and of what was only sampled."""
+def claims(statistics: Statistics, asked: Asked | None = None) -> Iterator[str]:
+    """Lines of what was covered completely, and of what was only sampled.
+
+    Features are counted of what the run has `asked` for.
+    """
     for name, scope in sorted(statistics.scopes.items()):
         yield _complete(name, scope)
     if independent := statistics.independent:
@@ -37,17 +41,22 @@ def claims(statistics: Statistics) -> Iterator[str]:
             f"{rarest}"
         )
     if statistics.drawn:
-        every = len(possible())
-        covered = every - len(never_covered(statistics))
+        every = len(possible(asked))
+        covered = every - len(never_covered(statistics, asked))
         yield f"covered: {covered:,} of {every:,} pairs of features"
 
 
 def _complete(name: str, scope: Scope) -> str:
     seen = scope.accepted + scope.rejected
     share = "complete" if seen == scope.whole else f"{seen:,} of {scope.whole:,}"
+    escaped = (
+        f"a fault of degree ≤ 2 in the data escaped each with probability ≤ "
+        f"{rounded_up(scope.escape)}"
+        if scope.escape < 1
+        else "within the declared accuracy, not exactly"
+    )
     return (
-        f"{share}: {name}: {_compared(scope)} of {scope.accepted:,} geometries agree; a fault of "
-        f"degree ≤ 2 in the data escaped each with probability ≤ {rounded_up(scope.escape)}; "
+        f"{share}: {name}: {_compared(scope)} of {scope.accepted:,} geometries agree; {escaped}; "
         f"{scope.rejected:,} rejected as by torch"
     )
 
@@ -74,6 +83,6 @@ def rarest_found(n: int) -> int:
     return max(1, int(1 / (1 - MISSED ** (1 / n))))
 
 
-def never_covered(statistics: Statistics) -> list[str]:
+def never_covered(statistics: Statistics, asked: Asked | None = None) -> list[str]:
     """The pairs of features that valid cases can have and none of those drawn had."""
-    return [pair for pair in possible() if not statistics.pairs[pair]]
+    return [pair for pair in possible(asked) if not statistics.pairs[pair]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, product
 
 import numpy as np
@@ -91,10 +91,16 @@ def pairs(case: Case) -> set[str]:
     return {f"{a} × {b}" for a, b in combinations(found, 2) if a.split(" ")[0] != b.split(" ")[0]}
 
 
-def possible() -> list[str]:
-    """Every pair that some valid case has."""
+Asked = Mapping[str, Sequence[str]]  # what is left of some of `FEATURES`, by their names
+
+
+def possible(asked: Asked | None = None) -> list[str]:
+    """Every pair that some valid case has, of what is asked for."""
     found = []
-    for (of, values), (other, others) in combinations(sorted(FEATURES.items()), 2):
+    left = {
+        of: [v for v in vs if v in (asked or FEATURES).get(of, vs)] for of, vs in FEATURES.items()
+    }
+    for (of, values), (other, others) in combinations(sorted(left.items()), 2):
         for a, b in product(values, others):
             if not _excluded({of: a, other: b}):
                 found.append(" × ".join(sorted((f"{of} {a}", f"{other} {b}"))))

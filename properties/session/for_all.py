@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from ..cases.case import DTYPES, Case
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import EngineHang, Mismatch, Status, Verdict, mismatches
+from ..generation.narrowing import EVERYTHING
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
 from .confirmation import settled
 from .report import described
@@ -48,6 +49,7 @@ class Property:
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
     takes: type = Case  # what it is about
+    of_rejections: bool = False  # all its cases are invalid
 
 
 def for_all(
@@ -60,6 +62,7 @@ def for_all(
     lightly: bool = False,
     observe: Observer | None = None,
     takes: type = Case,
+    of_rejections: bool = False,
 ) -> Callable[[Predicate], Any]:
     """Make a test of a predicate about one case (or whatever it `takes`).
 
@@ -68,7 +71,8 @@ def for_all(
     `strategy` and as many again from `plainly`, which samples the same cases at a fraction of the
     cost, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees
     each verdict on a case drawn. Explored `lightly`, a property that is one of many draws a
-    fraction of the cases, in one shard, and leaves the corpus to others.
+    fraction of the cases, in one shard, and leaves the corpus to others. One that is
+    `of_rejections` alone is left out where only valid calls are judged.
     """
 
     def decorate(predicate: Predicate) -> Any:
@@ -77,7 +81,8 @@ def for_all(
             _search(predicate, strategy, plainly, shard, session, observe, part)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
-        return _as_test(Property(predicate, explore, parts, own_only, lines, corpus, takes=takes))
+        searched = Property(predicate, explore, parts, own_only, lines, corpus, takes=takes)
+        return _as_test(replace(searched, of_rejections=of_rejections))
 
     return decorate
 
@@ -125,14 +130,15 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
         def explore(shard: int, session: Session) -> None:
             cases = [case for case in enumeration(session.options.ops) if session.draws(case)]
             if not cases:
-                pytest.skip("no dtype or op of it is asked for")
+                pytest.skip("no op, dtype or data rule of it is asked for")
             session.statistics.expect(enumeration.__name__, cases)
             for case in cases[shard::shards]:
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
                     raise settled(session, predicate, mismatch, limited=True) from None
-                session.statistics.complete(enumeration.__name__, case, verdict)
+                exactly = case.dtype not in session.engine.accuracy
+                session.statistics.complete(enumeration.__name__, case, verdict, exactly=exactly)
 
         return _as_test(Property(predicate, explore, shards))
 
@@ -146,9 +152,9 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
         def explore(shard: int, session: Session) -> None:
             found: dict[tuple[str, str], Mismatch] = {}
             until = time.monotonic() + session.options.budget / PIECES
-            for case in sampler(
-                session.options.seed + shard, session.options.ops, session.options.dtypes
-            ):
+            options = session.options
+            drawn = sampler(options.seed + shard, options.ops, options.dtypes)
+            for case in options.narrowing.fitting(drawn):
                 try:
                     session.check(predicate, case)
                 except Mismatch as mismatch:
@@ -204,7 +210,7 @@ def _search(
     call that hangs ends the search: the next ones would take as long.
     """
     options = session.options
-    cases = strategy(ops=options.ops, dtypes=options.dtypes)
+    cases, fitting = strategy(ops=options.ops, dtypes=options.dtypes), options.narrowing.fitting
     if cases.is_empty:
         pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
     examples = max(1, round(settings().max_examples * part))
@@ -227,10 +233,13 @@ def _search(
         observed(case, independently=False)
 
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
+    if options.narrowing != EVERYTHING:
+        cases = cases.map(options.narrowing.fitted).filter(bool)
     for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
         found[type(mismatch)] = mismatch
     more = min(examples, max(FEWEST, len(drawn))) if found else examples
-    for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
+    sampled = plainly(digest, options.ops, options.dtypes) if plainly else ()
+    for case in islice(fitting(sampled), more):
         if EngineHang in found:
             break
         try:

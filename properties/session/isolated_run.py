@@ -81,9 +81,16 @@ class IsolatedRun:
         if predicate_of(item) and not death.alone:
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
-        if isinstance(again, Death) or not any(report.failed for report in again):
+        if isinstance(again, Death):
+            return [self._of_death(item, death)]
+        if not self._excuses(death) and not any(report.failed for report in again):
             return [self._of_death(item, death)]
         return again
+
+    def _excuses(self, death: Death) -> bool:
+        """Whether it is known that the engine ends its process at this case."""
+        found = death.mismatch(self._session.engine)
+        return found is not None and self._session.excused(found) is not None
 
     def _asked(
         self, item: pytest.Item, nextitem: pytest.Item | None, *, careful: bool
@@ -158,7 +165,7 @@ class IsolatedRun:
             judge.close()
         write = self._config.hook.pytest_report_to_serializable
         reports = [write(config=self._config, report=r) for r in self._collected]
-        return "done", reports, session.statistics.dump(), session.asked, session.triage.left
+        return "done", reports, session.statistics.whole(), session.asked, session.triage.left
 
 
 class _Remote:

@@ -15,10 +15,14 @@ from ..cases.case import DTYPES, Case
 from ..cases.files import read_lines, without_comment
 from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
+from ..cases.rules import RULES
 from ..cases.sequence import CaseSequence, cases_of
-from ..comparison.engine import Engine
+from ..comparison.deviations import ExcuseError, read_known
+from ..comparison.engine import Engine, Errors
 from ..comparison.mismatch import KINDS
+from ..generation.narrowing import EVERYTHING, LAYOUTS, Narrowing
 from ..generation.valid import drawable
+from .known import NOTHING_KNOWN, Known
 from .replay import Asked
 
 
@@ -28,6 +32,9 @@ class Options:
 
     ops: tuple[str, ...] = tuple(OPS)
     dtypes: tuple[str, ...] = DTYPES
+    narrowing: Narrowing = EVERYTHING  # the data, the layouts, and whether invalid calls count
+    known: Known = NOTHING_KNOWN  # shortcomings, which are counted and not failures
+    recording: bool = False  # no failure is raised: all are written down
     seed: int = 0
     asked: tuple[Asked, ...] = ()  # by --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
@@ -37,13 +44,21 @@ class Options:
     def of(cls, config: pytest.Config, engine: Engine) -> Options:
         """The options of `config` for `engine`; what can't be used is a `pytest.UsageError`."""
         asked = _read_sources(config.getoption("--case"), engine)
+        narrowing = _narrowing(config, engine)
         dtypes = _chosen(config, "--dtypes", DTYPES, DTYPES)
+        dtypes = tuple(dtype for dtype in dtypes if narrowing.takes(dtype))
         ops = _chosen(config, "--ops", engine.ops, tuple(OPS))
         ops = tuple(op for op in ops if drawable(OPS[op], dtypes))
         if not ops:
-            raise pytest.UsageError("--ops, --dtypes: none of these ops takes one of these dtypes")
+            raise pytest.UsageError(
+                "--ops, --dtypes, --data: none of these ops takes one of these dtypes and data"
+            )
         budget = config.getoption("--budget") or 0.0
-        return cls(ops, dtypes, _seed(config), asked, budget, _workers(config))
+        known, recording = _known(config), bool(config.getoption("--write-known"))
+        return cls(
+            *(ops, dtypes, narrowing, known, recording, _seed(config)),
+            *(asked, budget, _workers(config)),
+        )
 
     @cached_property
     def cases(self) -> tuple[Case | CaseSequence, ...]:
@@ -54,6 +69,42 @@ class Options:
     def kinds(self) -> dict[str, str]:
         """The kind of failure that is expected of a case."""
         return {one.line: one.kind for one in self.asked}
+
+    @property
+    def narrowed(self) -> dict[str, tuple[str, ...]]:
+        """What the run was narrowed to, by the name of the option, for its header."""
+        asked = {"data": self.narrowing.rules, "layouts": self.narrowing.layouts}
+        every = {"data": tuple(RULES), "layouts": LAYOUTS}
+        return {name: chosen for name, chosen in asked.items() if chosen != every[name]}
+
+    @property
+    def features(self) -> dict[str, tuple[str, ...]]:
+        """What is left of the features that cases are counted by."""
+        families = tuple(dict.fromkeys(OPS[op].family for op in self.ops))
+        rules, layouts = self.narrowing.rules, self.narrowing.layouts
+        return {"op": families, "dtype": self.dtypes, "data": rules, "layout": layouts}
+
+
+def _known(config: pytest.Config) -> Known:
+    if not (name := config.getoption("--known")):
+        return NOTHING_KNOWN
+    try:
+        return Known(read_known(Path(name)))
+    except OSError as error:
+        raise pytest.UsageError(f"--known {name}: {error.strerror}") from None
+    except ExcuseError as error:
+        raise pytest.UsageError(f"--known: {error}") from None
+
+
+def _narrowing(config: pytest.Config, engine: Engine) -> Narrowing:
+    rules = _chosen(config, "--data", tuple(RULES), tuple(RULES))
+    layouts = _chosen(config, "--layouts", LAYOUTS, LAYOUTS)
+    if layouts == ("of",):
+        raise pytest.UsageError(
+            "--layouts: 'of' lies in the memory of an operand before it, and the first one needs "
+            "a layout too: --layouts contiguous,of"
+        )
+    return Narrowing(rules, layouts, engine.errors is not Errors.IGNORE)
 
 
 def _seed(config: pytest.Config) -> int:

@@ -92,6 +92,7 @@ def versions() -> str:
 
 OTHERWISE = {
     "not_judged": "calls not judged: torch has no kernel for what the engine computes",
+    "known": "calls that fail as a known shortcoming of the engine",
     "deviates": "calls on which the engine differs from torch by design (deviations.txt)",
 }
 RESULTS = (OUTPUT, *GRADIENTS)

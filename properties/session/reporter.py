@@ -189,7 +189,7 @@ class Reporter:
             terminalreporter.section("how often features occurred together")
             for line in table(statistics.pairs):
                 write(line)
-        if green and (lines := [*claims(statistics)]):
+        if green and (lines := [*claims(statistics, self.session.options.features)]):
             terminalreporter.section("what this run proves")
             for line in lines:
                 write(line)
@@ -212,6 +212,7 @@ class Reporter:
             "versions": versions(),
             "profile": settings.get_current_profile_name(),
             "seed": self.session.options.seed,
+            "accuracy": dict(self.session.engine.accuracy),
             **self.session.statistics.dump(),
             "faults": [as_json(fault) for fault in ranked],
             "failing": [*lines_of(ranked)],

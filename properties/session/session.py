@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ..comparison.compare import compare, reference_ratios
 from ..comparison.deviations import is_excused
 from ..comparison.engine import Engine
 from ..comparison.loading import by_definition
-from ..comparison.mismatch import Mismatch, Status, Verdict
+from ..comparison.mismatch import Mismatch, Status, Verdict, in_a_word
 from ..comparison.sequence import compare_sequence
 from ..shrinking import smallest, smallest_sequence
 from .claims import never_covered
@@ -63,11 +63,12 @@ class Session:
         return by_definition(engine)
 
     def draws(self, source: Source) -> bool:
-        """Whether the ops and dtypes that are asked for leave `source` in."""
+        """Whether the ops, dtypes, data and layouts that are asked for leave `source` in."""
         cases = cases_of(source)
         arrays = [v for c in cases for v in c.operands.values() if isinstance(v, Operand)]
         ops, dtypes = self.options.ops, self.options.dtypes
-        return all(c.op in ops for c in cases) and all(v.dtype in dtypes for v in arrays)
+        kept = all(c.op in ops and self.options.narrowing.keeps(c) for c in cases)
+        return kept and all(v.dtype in dtypes for v in arrays)
 
     def check(self, predicate: Predicate, case: Source) -> Verdict | None:
         """Put `predicate` to the test on `case`, and count it."""
@@ -87,15 +88,26 @@ class Session:
         if self.crashlog:
             self.crashlog.at(source)
         try:
-            result = (
-                self.elsewhere(predicate, source) if self.elsewhere else predicate(source, self)
-            )
+            result = self._result(predicate, source)
         except Mismatch as mismatch:
             mismatch.recent = self.recent
-            raise
-        if isinstance(result, BaseException):
+            result = mismatch
+        excused = self.excused(result) if isinstance(result, Mismatch) else None
+        if isinstance(result, BaseException) and excused is None:
             raise result.with_traceback(None)
-        return result
+        return excused or result  # type: ignore[return-value]
+
+    def _result(self, predicate: Predicate, source: Source) -> Result:
+        if self.options.known.spares(source):
+            return Verdict(Status.KNOWN)
+        return self.elsewhere(predicate, source) if self.elsewhere else predicate(source, self)
+
+    def excused(self, mismatch: Mismatch) -> Verdict | None:
+        """The verdict in place of a failure that is known, or that is only recorded."""
+        known = self.options.known.excusing(mismatch)
+        if known or not self.options.recording:
+            return Verdict(Status.KNOWN, known=("\n".join(known),)) if known else None
+        return Verdict(Status.KNOWN, failures=(in_a_word(mismatch),))
 
     @property
     def recent(self) -> tuple[str, ...]:
@@ -151,21 +163,29 @@ class Session:
         try:
             verdict = compare(case, self.engine, self.oracle, repeat=repeat)
         except Mismatch as mismatch:
-            if not self._is_excused(mismatch):
+            if (deviates := self._deviates(mismatch)) is None:
                 raise
-            return Verdict(Status.DEVIATES)
+            return deviates
+        if self.options.recording:
+            self.statistics.passed(case, verdict)
         if any(verdict.ratios.values()) and self.statistics.samples():
             self.statistics.add_torch(case.op, reference_ratios(case, self.oracle))
         return verdict
 
     def in_order(self, sequence: CaseSequence) -> Verdict:
         """Compare the engine with torch on calls in a row, in one process."""
-        verdicts = compare_sequence(sequence, self.engine, self.oracle, self._is_excused)
-        agreed = [verdict for verdict in verdicts if verdict.status is Status.AGREED]
-        return agreed[0] if agreed else verdicts[0]
+        verdicts = compare_sequence(sequence, self.engine, self.oracle, self._expected)
+        best = next((v for v in verdicts if v.status is Status.AGREED), verdicts[0])
+        known = tuple(line for verdict in verdicts for line in verdict.known)
+        failures = tuple(failure for verdict in verdicts for failure in verdict.failures)
+        return replace(best, known=known, failures=failures)
 
-    def _is_excused(self, mismatch: Mismatch) -> bool:
-        return self.engine.strict and is_excused(mismatch)
+    def _expected(self, mismatch: Mismatch) -> Verdict | None:
+        return self._deviates(mismatch) or self.excused(mismatch)
+
+    def _deviates(self, mismatch: Mismatch) -> Verdict | None:
+        deviates = self.engine.strict and is_excused(mismatch)
+        return Verdict(Status.DEVIATES) if deviates else None
 
     def against_definition(self, case: Case) -> Verdict:
         """Compare the engine with our engine's readable definition."""
@@ -178,8 +198,9 @@ class Session:
     def never_drawn(self, enough: int) -> list[str]:
         """Pairs of features that no case had, in a run of everything with `enough` valid cases."""
         whole = (self.options.ops, self.options.dtypes) == (tuple(OPS), DTYPES)
-        drawn = self.statistics.drawn.total()
-        return never_covered(self.statistics) if whole and drawn >= enough else []
+        if not whole or self.statistics.drawn.total() < enough:
+            return []
+        return never_covered(self.statistics, self.options.features)
 
 
 def in_order(sequence: CaseSequence, session: Session) -> Verdict:

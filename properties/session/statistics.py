@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ..cases.case import Case
 from ..cases.data import widest
+from ..cases.line import parse
+from ..cases.partial import traits
 from ..cases.sequence import CaseSequence
-from ..comparison.mismatch import Status, Verdict
+from ..comparison.mismatch import Failure, Status, Verdict
 from .features import pairs
 
 SAMPLE = 8  # torch's own error is measured on one in so many cases with rounding
@@ -26,6 +29,7 @@ class Row:
     not_claimed: int = 0
     not_judged: int = 0  # torch has no kernel for what the engine computes
     deviates: int = 0  # from torch, by design
+    known: int = 0  # fails as a known shortcoming
     worst: dict[str, float] = field(default_factory=dict)  # error ÷ bound of the engine
     worst_torch: dict[str, float] = field(default_factory=dict)  # of torch, on a sample
     seconds: float = 0.0
@@ -36,6 +40,18 @@ class Row:
                 raise_to(getattr(self, name), value)
             else:
                 setattr(self, name, getattr(self, name) + value)
+
+
+def simplicity(failure: Failure) -> tuple[bool, int, str]:
+    """Of several failures, that with the least says most: a single call, then the shortest."""
+    return ";" in failure.source, len(failure.source), failure.source
+
+
+@lru_cache(1 << 16)
+def traits_of(line: str) -> str:
+    """The op and the traits of a case, as one key."""
+    case = parse(line)
+    return "\t".join((case.op, *sorted(traits(case))))
 
 
 @dataclass
@@ -77,6 +93,11 @@ class Statistics:
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
     rounded: int = 0
+    known: Counter[str] = field(default_factory=Counter)  # which lines excused a failure together
+    failures: dict[str, Failure] = field(default_factory=dict)  # recorded, the shortest of a key
+    passes: Counter[str] = field(
+        default_factory=Counter
+    )  # what agreed, where failures are recorded
 
     def row(self, op: str) -> Row:
         return self.rows.setdefault(op, Row())
@@ -84,6 +105,9 @@ class Statistics:
     def add(self, case: Case | CaseSequence, verdict: Verdict, seconds: float) -> None:
         row = self.row(case.op)
         row.seconds += seconds
+        self.known.update(verdict.known)
+        for failure in verdict.failures:
+            self.record(failure)
         name = _UNCHECKED.get(verdict.status)
         if name is not None:
             setattr(row, name, getattr(row, name) + 1)
@@ -92,6 +116,17 @@ class Statistics:
         row.rejected += verdict.status is Status.REJECTED
         row.failed += verdict.status is Status.FAILED
         raise_to(row.worst, verdict.ratios)
+
+    def record(self, failure: Failure) -> None:
+        """Keep a failure, and of those with the same traits only the shortest."""
+        key = f"{failure.kind}\t{traits_of(failure.calls[0])}"
+        before = self.failures.setdefault(key, failure)
+        self.failures[key] = min(before, failure, key=simplicity)
+
+    def passed(self, case: Case, verdict: Verdict) -> None:
+        """Count a case that the reference answers alike, in a run that records failures."""
+        if verdict.status in (Status.AGREED, Status.REJECTED):
+            self.passes[f"{verdict.status}\t{traits_of(str(case))}"] += 1
 
     def cover(self, case: Case, *, independently: bool = False) -> None:
         """Count the features of a valid case that was drawn."""
@@ -105,15 +140,18 @@ class Statistics:
         for op, n in Counter(case.op for case in cases).items():
             self.scopes.setdefault(f"{scope} {op}", Scope()).merge(Scope(whole=n))
 
-    def complete(self, scope: str, case: Case, verdict: Verdict | None) -> None:
-        """Count one case of an enumeration."""
+    def complete(
+        self, scope: str, case: Case, verdict: Verdict | None, *, exactly: bool = True
+    ) -> None:
+        """Count one case of an enumeration, which was compared exactly or under a bound."""
         if verdict is None or verdict.status not in {Status.AGREED, Status.REJECTED}:
             return
         found = self.scopes.setdefault(f"{scope} {case.op}", Scope())
         if verdict.status is Status.REJECTED:
             found.merge(Scope(rejected=1))
         else:
-            found.merge(Scope(1, len(verdict.ratios) > 1, escape=escape(case)))
+            escapes = escape(case) if exactly else 1.0
+            found.merge(Scope(1, len(verdict.ratios) > 1, escape=escapes))
 
     def samples(self) -> bool:
         """Whether torch's own error is to be measured on this case with rounding."""
@@ -135,7 +173,13 @@ class Statistics:
             "pairs": dict(self.pairs),
             "drawn": dict(self.drawn),
             "independent": dict(self.independent),
+            "known": dict(self.known),
         }
+
+    def whole(self) -> dict[str, Any]:
+        """What `dump` leaves out of a report, too: all that `merge` takes."""
+        failures = [tuple(failure) for failure in self.failures.values()]
+        return {**self.dump(), "failures": failures, "passes": dict(self.passes)}
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
         for op, row in dumped["ops"].items():
@@ -145,10 +189,16 @@ class Statistics:
         self.pairs.update(dumped["pairs"])
         self.drawn.update(dumped["drawn"])
         self.independent.update(dumped["independent"])
+        self.known.update(dumped.get("known", {}))
+        for failure in dumped.get("failures", ()):
+            kind, calls, source, headline = failure
+            self.record(Failure(kind, tuple(calls), source, headline))
+        self.passes.update(dumped.get("passes", {}))
 
 
 _UNCHECKED = {
     Status.NOT_CLAIMED: "not_claimed",
     Status.NOT_JUDGED: "not_judged",
     Status.DEVIATES: "deviates",
+    Status.KNOWN: "known",
 }
