@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .forms import SIZES, Int, Size
 from .layouts import LayoutError, checked
 from .operation import OPS, Op
 from .rules import RULES
-from .sequence import CaseSequence
+from .sequence import AT_ONCE, IN_ORDER, CaseSequence
 
 _PLAIN = [name for name, rule in RULES.items() if not rule.seeded]
 _SEEDED = [name for name, rule in RULES.items() if rule.seeded]
@@ -41,16 +42,22 @@ def parse(line: str, *, partial: bool = False) -> Case:
 
 
 def parse_source(text: str) -> Case | CaseSequence:
-    """The case that `text` names, or the sequence of cases if there are semicolons in it."""
-    starts = [0, *[at + 1 for at in _separators(text)]]
-    ends = [*_separators(text), len(text)]
+    """The case that `text` names, or the cases that run in order, or at once."""
+    marks = [*_separators(text)]
+    starts, ends = [0, *(m.end() for m in marks)], [*(m.start() for m in marks), len(text)]
     cases = [_at(text, start, end) for start, end in zip(starts, ends, strict=True)]
-    return CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
+    kinds = {mark[0] for mark in marks}
+    if len(kinds) > 1:
+        told = f"expected cases in order, with {IN_ORDER}, or at once, with {AT_ONCE}: not both"
+        raise CaseError(text, marks[-1].start(), told)
+    return CaseSequence(tuple(cases), AT_ONCE in kinds) if kinds else cases[0]
 
 
-def _separators(text: str) -> list[int]:
-    """Where semicolons stand that are in no string: the quotes before them come in pairs."""
-    return [i for i, letter in enumerate(text) if letter == ";" and text[:i].count("'") % 2 == 0]
+def _separators(text: str) -> Iterator[re.Match[str]]:
+    """What stands between cases, in no string: the quotes before it come in pairs."""
+    for mark in re.finditer(f"{IN_ORDER}|{re.escape(AT_ONCE)}", text):
+        if text[: mark.start()].count("'") % 2 == 0:
+            yield mark
 
 
 def _at(text: str, start: int, end: int) -> Case:

@@ -29,6 +29,7 @@ class Verdict:
 
     status: Status
     ratios: Mapping[str, float] = field(default_factory=dict)  # worst error ÷ bound per result
+    statistical: float = 0.0  # the worst error ÷ what random rounding hardly passes
 
 
 class Mismatch(AssertionError):

@@ -14,7 +14,7 @@ from ..cases.case import DTYPES, Case
 from ..cases.files import read_lines
 from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
-from ..cases.sequence import CaseSequence, cases_of
+from ..cases.sequence import CaseSequence, cases_of, is_at_once
 from ..comparison.engine import Engine
 from ..generation.valid import drawable
 
@@ -67,7 +67,9 @@ def _read_sources(texts: Sequence[str]) -> tuple[Case | CaseSequence, ...]:
     files = [text for text in texts if _is_file(text)]
     lines = [text for text in texts if not _is_file(text)]
     sources = [source for file in files for source in _read_file(Path(file))]
-    cases = [case for line in lines for case in cases_of(_parsed(line, ""))]
+    given = [_parsed(line, "") for line in lines]
+    sources += [source for source in given if is_at_once(source)]
+    cases = [case for source in given if not is_at_once(source) for case in cases_of(source)]
     if cases:
         sources.append(CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0])
     return tuple(sources)

@@ -83,7 +83,7 @@ class Reporter:
         """Pairs of features that a whole run of the ci profile should have drawn and has not."""
         if not self.session.engine.strict:
             return []
-        return self.session.never_drawn(settings.get_profile("ci").max_examples * SHARDS // 2)
+        return self.session.never_drawn(settings.get_profile("ci").max_examples * SHARDS * 3 // 2)
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         shown = {k: v for k, v in kept(self.folder / FOUND).items() if k not in self.failing}

@@ -13,6 +13,7 @@ from ..cases.case import DTYPES, Case, Operand
 from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.compare import compare, reference_ratios
+from ..comparison.concurrency import compare_at_once
 from ..comparison.deviations import is_excused
 from ..comparison.engine import Engine
 from ..comparison.loading import by_definition
@@ -128,7 +129,7 @@ class Session:
             self.crashlog.keep(mismatch)
 
     def against_oracle(self, case: Case, *, repeat: bool = True) -> Verdict:
-        """Compare the engine with torch; a strict engine may deviate as it is listed."""
+        """Compare the engine with torch; it may deviate as its list says."""
         try:
             verdict = compare(case, self.engine, self.oracle, repeat=repeat)
         except Mismatch as mismatch:
@@ -140,13 +141,14 @@ class Session:
         return verdict
 
     def in_order(self, sequence: CaseSequence) -> Verdict:
-        """Compare the engine with torch on calls in a row, in one process."""
-        verdicts = compare_sequence(sequence, self.engine, self.oracle, self._is_excused)
+        """Compare the engine with torch on calls in a row, or at once, in one process."""
+        compare = compare_at_once if sequence.at_once else compare_sequence
+        verdicts = compare(sequence, self.engine, self.oracle, self._is_excused)
         agreed = [verdict for verdict in verdicts if verdict.status is Status.AGREED]
         return agreed[0] if agreed else verdicts[0]
 
     def _is_excused(self, mismatch: Mismatch) -> bool:
-        return self.engine.strict and is_excused(mismatch)
+        return is_excused(mismatch, self.engine)
 
     def against_definition(self, case: Case) -> Verdict:
         """Compare the engine with our engine's readable definition."""
