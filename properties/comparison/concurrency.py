@@ -2,19 +2,22 @@
 
 Every case runs alone first, and then several times in a thread of its own while the others run in
 theirs. Left alone, Python changes threads far too seldom for a small call to be interrupted. So in
-all rounds but one the threads take turns, one after a given number of lines: the order of all lines
-is the same each time, and a failure is the same again. In the last round they run freely, and at
-the same time wherever NumPy releases Python's lock. Results are looked at when all calls have
-returned, so that a buffer which the calls share shows however late it is overwritten.
+all rounds but one the threads take turns: line by line, or the first is interrupted once, at a line
+that the text of the cases determines, until the others have ended. The order of all lines is then
+the same each time, and a failure is the same again. In the last round they run freely, and at the
+same time wherever NumPy releases Python's lock. Results are looked at when all calls have returned,
+so that a buffer which the calls share shows however late it is overwritten.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -29,10 +32,12 @@ from .surroundings import changed, surroundings
 from .watchdog import Overdue
 
 TRIES = 10  # to stop a thread; one that waits in a call for ever costs nothing
+GOLDEN = 0.6180339887  # multiples of it are spread evenly between integers
 HERE = str(Path(__file__).parent)  # code that no thread is interrupted in
-TURNS = (1, 3, 7, 0)  # lines of Python that a thread runs until the next; 0: freely
+EVERY = (1,)  # lines of Python that a thread runs until the next one, in rounds of turns
+INTERRUPTIONS = 6  # rounds in which the first thread is interrupted once
 FREELY = 4  # calls of one thread in the round without turns
-WAIT = 0.01  # seconds for a turn to come: the other thread may wait for what this one holds
+WAIT = 0.1  # seconds for a turn to come: the other thread may wait for what this one holds
 TICK = 0.02  # seconds between two looks at threads that run
 
 
@@ -48,7 +53,7 @@ def compare_at_once(
         verdicts = [caller.alone(engine, is_excused) for caller in callers]
         ready = [caller for caller in callers if caller.is_ready]
         if len(ready) > 1:
-            _run(ready, engine)
+            _run(ready, engine, zlib.crc32(str(sequence).encode()))
             for caller in ready:
                 caller.check(engine)
     except Mismatch as mismatch:
@@ -130,61 +135,69 @@ def _bits(outcome: Outcome) -> dict[str, bytes | str]:
     return {k: v.tobytes() if is_array(v) else repr(v) for k, v in outcome.values.items()}
 
 
-def _run(callers: Sequence[_Caller], engine: Engine) -> None:
+def _run(callers: Sequence[_Caller], engine: Engine, seed: int) -> None:
     """Let every caller call in a thread; what hangs, or is left changed, is a fault."""
-    case, operands = callers[0].comparison.case, callers[0].operands
     before = surroundings()
-    for lines in TURNS:
-
-        def calls(lines: int = lines) -> Results:
-            _in_threads(callers, engine, lines)
-            return {}
-
-        values_of(case, engine, engine.attempt(case, operands, calls, len(callers)))
+    longest = 0
+    for every in EVERY:
+        turns = _Turns(len(callers), lambda at, line, every=every: line % every == 0)
+        _in_threads(callers, engine, turns)
+        longest = max(longest, turns.lines[0])
+    for n in range(INTERRUPTIONS):
+        line = int(longest * ((seed + n) * GOLDEN % 1))
+        turns = _Turns(len(callers), lambda at, seen, line=line: (at, seen) == (0, line + 1))
+        _in_threads(callers, engine, turns)
+    _in_threads(callers, engine, None)
     if parts := changed(before):
         headline = f"left {', '.join(parts)} changed, at once with another call"
-        raise GlobalStateChanged(case, engine, headline)
+        raise GlobalStateChanged(callers[0].comparison.case, engine, headline)
 
 
-def _in_threads(callers: Sequence[_Caller], engine: Engine, lines: int) -> None:
-    """Run all to their end; if that is overdue, they are stopped too."""
-    turns = _Turns(len(callers), lines)
+def _in_threads(callers: Sequence[_Caller], engine: Engine, turns: _Turns | None) -> None:
+    """One round; threads that do not end are stopped."""
 
     def run(at: int) -> None:
-        with turns.taken(at):
-            callers[at].repeat(engine, 1 if lines else FREELY)
+        with turns.taken(at) if turns else nullcontext():
+            callers[at].repeat(engine, 1 if turns else FREELY)
 
     threads = [Thread(target=run, args=(at,), daemon=True) for at in range(len(callers))]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():  # a wait without end might not see the signal
-                thread.join(TICK)
-    finally:
-        engine.timer.stop()  # it must not interrupt this
-        for thread in threads:
-            _stop(thread)
+    case, operands = callers[0].comparison.case, callers[0].operands
+    calls = partial(_run_to_their_end, threads)
+    outcome = engine.attempt(case, operands, calls, len(callers))
+    for thread in threads if outcome.hung else ():
+        _stop(thread)
+    values_of(case, engine, outcome)
+
+
+def _run_to_their_end(threads: Sequence[Thread]) -> Results:
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():  # a wait without end might not see the signal
+            thread.join(TICK)
+    return {}
 
 
 class _Turns:
-    """Lets one thread run at a time, the next one after so many lines of Python."""
+    """Lets one thread run at a time, until `ends(thread, line)` of the lines of Python that it ran.
 
-    def __init__(self, threads: int, lines: int) -> None:
-        self._lines = lines
+    If a turn does not come, because the thread whose turn it is waits for another, all run freely.
+    """
+
+    def __init__(self, threads: int, ends: Callable[[int, int], bool]) -> None:
+        self.lines = [0] * threads
+        self._ends = ends
         self._turn = [Lock() for _ in range(threads)]  # locked: it is not the thread's turn
         for lock in self._turn:
             lock.acquire()
         self._running = [*range(threads)]
+        self._freely = False
 
     @contextmanager
     def taken(self, at: int) -> Iterator[None]:
         """In a thread: take turns with the others in the block."""
-        if not self._lines:
-            yield
-            return
         if at:
-            self._turn[at].acquire(timeout=WAIT)
+            self._wait(at)
         sys.settrace(self._tracer(at))
         try:
             yield
@@ -195,15 +208,13 @@ class _Turns:
                 self._give(other)
 
     def _tracer(self, at: int) -> Callable[[Any, str, Any], Any]:
-        seen = 0
-
         def tracer(frame: Any, event: str, argument: Any) -> Any:
-            nonlocal seen
-            if frame.f_code.co_filename.startswith(HERE):
+            if self._freely or frame.f_code.co_filename.startswith(HERE):
                 return None
-            seen += event == "line"
-            if event == "line" and seen % self._lines == 0:
-                self._pass_on(at)
+            if event == "line":
+                self.lines[at] += 1
+                if self._ends(at, self.lines[at]):
+                    self._pass_on(at)
             return tracer
 
         return tracer
@@ -213,7 +224,10 @@ class _Turns:
         for other in (later or self._running)[:1]:
             if other != at:
                 self._give(other)
-                self._turn[at].acquire(timeout=WAIT)
+                self._wait(at)
+
+    def _wait(self, at: int) -> None:
+        self._freely |= not self._turn[at].acquire(timeout=WAIT)
 
     def _give(self, at: int) -> None:
         with suppress(RuntimeError):  # it did not wait for the turn that it has

@@ -49,7 +49,8 @@ def build_at_once(
 ) -> CaseSequence:
     """A valid case, and at the same time the same on other data, itself, or a variation of it."""
     first = build(choose, ops, menu)
-    vary = pick(choose, (other_data, other_data, same, pick(choose, variations(dtypes))))
+    varied = pick(choose, variations(dtypes))
+    vary = pick(choose, (other_data, same, varied, varied))
     return CaseSequence((first, vary(choose, first)), at_once=True)
 
 
