@@ -4,7 +4,7 @@ from .cases.case import Case
 from .cases.sequence import CaseSequence
 from .comparison.mismatch import Verdict
 from .generation import sampling, strategies
-from .generation.exhaustive import one_axis, two_axes
+from .generation.exhaustive import one_axis, pairs_on_two_axes
 from .generation.sequences import at_once, sequences
 from .generation.strategies import cases, invalid_cases, rounded_cases
 from .session.for_all import (
@@ -72,7 +72,7 @@ def test_every_geometry_of_one_axis_equals_the_oracle(
     return session.against_oracle(case, repeat=False)
 
 
-@for_each(two_axes, shards=4)
+@for_each(pairs_on_two_axes, shards=4)
 def test_every_pair_of_values_across_two_axes_equals_the_oracle(
     case: Case, session: Session
 ) -> Verdict | None:
