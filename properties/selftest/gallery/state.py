@@ -82,7 +82,7 @@ def _plan_without_the_dilation() -> Fault:
     return plan_forgets_the_dilation
 
 
-caught(ShapeMismatch, "conv1d((1, 1, 2), (1, 1, 2)); conv1d((1, 1, 3), (1, 1, 2), dilation=2)")(
+caught(ShapeMismatch, "conv1d((1, 1, 3), (1, 1, 2)); conv1d((1, 1, 3), (1, 1, 2), dilation=2)")(
     _plan_without_the_dilation()
 )
 
@@ -105,7 +105,11 @@ def _plan_without_the_steps_in_memory() -> Fault:
     return plan_forgets_how_its_input_lay
 
 
-caught(ValueMismatch, "")(_plan_without_the_steps_in_memory())
+caught(
+    ValueMismatch,
+    "conv1d((1, 2, 2), (1, 2, 1), data='ramp'); "
+    "conv1d(float32(1, 2, 2, layout='fortran'), (1, 2, 1), data='ramp')",
+)(_plan_without_the_steps_in_memory())
 
 
 def _plan_without_the_dtype() -> Fault:
@@ -123,7 +127,10 @@ def _plan_without_the_dtype() -> Fault:
     return plan_forgets_the_dtype
 
 
-caught(ValueMismatch, "")(_plan_without_the_dtype())
+caught(
+    ValueMismatch,
+    "conv1d((1, 1, 1), (1, 1, 1)); conv1d(float64(1, 1, 1), float64(1, 1, 1), data='integers:0')",
+)(_plan_without_the_dtype())
 
 
 def _bias_of_the_first_call() -> Fault:
@@ -137,7 +144,10 @@ def _bias_of_the_first_call() -> Fault:
     return plan_forgets_whether_there_is_a_bias
 
 
-caught(ValueMismatch, "")(_bias_of_the_first_call())
+caught(
+    ValueMismatch,
+    "conv1d((1, 1, 1), (1, 1, 1)); conv1d((1, 1, 1), (1, 1, 1), bias=(1,))",
+)(_bias_of_the_first_call())
 
 
 def _left_by_a_rejected_call() -> Any:
@@ -159,7 +169,7 @@ GALLERY.append(
         "rejected_call_spoils_the_next",
         SimpleNamespace(conv1d=_left_by_a_rejected_call()),
         ValueMismatch,
-        "",
+        "conv1d((1, 1, 1), (1, 1, 1), stride=0, blame='stride'); conv1d((1, 1, 1), (1, 1, 1))",
     )
 )
 
@@ -174,7 +184,14 @@ class PackedOnce(engine.Conv1d):
         return super().__call__(input)
 
 
-GALLERY.append(Wrong("weights_packed_once", SimpleNamespace(Conv1d=PackedOnce), ValueMismatch, ""))
+GALLERY.append(
+    Wrong(
+        "weights_packed_once",
+        SimpleNamespace(Conv1d=PackedOnce),
+        ValueMismatch,
+        "Conv1d((1, 1, 1), (1, 1, 1)); Conv1d((1, 1, 1), (1, 1, 1), data='integers:0')",
+    )
+)
 
 
 class LastInput(engine.Conv1d):
@@ -189,7 +206,12 @@ class LastInput(engine.Conv1d):
 
 
 GALLERY.append(
-    Wrong("backward_of_the_last_forward", SimpleNamespace(Conv1d=LastInput), GradientMismatch, "")
+    Wrong(
+        "backward_of_the_last_forward",
+        SimpleNamespace(Conv1d=LastInput),
+        GradientMismatch,
+        "Conv1d((1, 1, 1), (1, 1, 1)); Conv1d((1, 1, 1), (1, 1, 1), data='integers:0')",
+    )
 )
 
 
