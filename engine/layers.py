@@ -322,8 +322,10 @@ class Conv(Layer):
         weight = self.weight.conj().astype(wide)
         gx = compute.input_gradient(g, weight, gy, algorithm=self.algorithm)
         gx = unpad(gx, places, x.shape).reshape(x.shape)
+        with np.errstate(over="ignore"):  # beyond float16 it is inf, as in the other gradients
+            rounded = compute.rounded(gx, x.dtype)
         return Gradients(
-            input=compute.rounded(gx, x.dtype),
+            input=rounded,
             weight=compute.weight_gradient(g, padded.conj(), gy, self.algorithm),
             bias=self._bias_gradient(gy),
         )

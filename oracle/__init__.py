@@ -11,6 +11,7 @@ values, S, the scale of the rounding errors; on operands as they are, torch's ow
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -26,13 +27,18 @@ Result = np.ndarray[Any, Any]
 def native_kernels(native: bool = True) -> Iterator[None]:
     """Inside, torch computes with its native kernels, or else with oneDNN and NNPACK, as it ships.
 
-    Afterwards both libraries are switched as they were.
+    Afterwards both libraries are switched as they were. The switches are those of the process: one
+    thread at a time.
     """
-    before = _switch(onednn=not native, nnpack=not native)
-    try:
-        yield
-    finally:
-        _switch(**before)
+    with _SWITCHES:
+        before = _switch(onednn=not native, nnpack=not native)
+        try:
+            yield
+        finally:
+            _switch(**before)
+
+
+_SWITCHES = threading.RLock()
 
 
 def _switch(*, onednn: bool, nnpack: bool) -> dict[str, bool]:

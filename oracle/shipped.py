@@ -8,6 +8,7 @@ that xdist replaces if it dies.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,8 @@ LAYERS = Layer.__subclasses__()
 
 # torch sums float16 gradients and transposed convolutions in float16, where oneDNN has no kernel.
 accumulator = {"float16": "float16"}
+
+deviations = Path(__file__).with_suffix(".txt")  # what is known of its faults
 
 Tensor = Callable[[Any], Any]
 as_shipped = native_kernels(native=False)  # a decorator, too
@@ -50,7 +53,13 @@ def _namespace(tensor: Tensor) -> SimpleNamespace:
 
     functions = {name: as_shipped(on_arrays(name, tensor)) for name in FUNCTIONS}
     layers = {kind.__name__: _layer(kind, tensor) for kind in LAYERS}
-    return SimpleNamespace(**functions, **layers, gradients=gradients, accumulator=accumulator)
+    return SimpleNamespace(
+        **functions,
+        **layers,
+        gradients=gradients,
+        accumulator=accumulator,
+        deviations=deviations,
+    )
 
 
 def prepared(

@@ -147,6 +147,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     if engine.declared:
         sums = ", ".join(f"{dtype} in {sums}" for dtype, sums in engine.declared.items())
         lines.append(f"declared, so that its bounds are wider: sums of {sums}")
+    if missing := engine.gradients_not_offered:
+        lines.append(f"gradients not offered, so not judged: {', '.join(missing)}")
     if engine.left:
         lines.append(f"its import left {', '.join(engine.left)} changed; this was brought back")
     if engine.accuracy:

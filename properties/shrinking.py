@@ -110,7 +110,7 @@ def smallest_sequence(
     while moving:
         moving = False
         for cases in _shorter_or_simpler(sequence.cases):
-            simpler = CaseSequence(cases)
+            simpler = replace(sequence, cases=cases)
             if str(simpler) not in seen:
                 seen.add(str(simpler))
                 if fails(simpler):

@@ -4,14 +4,21 @@ from .cases.case import Case
 from .cases.sequence import CaseSequence
 from .comparison.mismatch import Verdict
 from .generation import sampling, strategies
-from .generation.exhaustive import one_axis, two_axes
-from .generation.sequences import sequences
+from .generation.exhaustive import one_axis, pairs_on_two_axes
+from .generation.sequences import at_once, sequences
 from .generation.strategies import cases, invalid_cases, rounded_cases
-from .session.for_all import count_features, for_all, for_each, seek_the_bound, within_budget
+from .session.for_all import (
+    count_features,
+    for_all,
+    for_each,
+    rare_pairs,
+    seek_the_bound,
+    within_budget,
+)
 from .session.session import Session
 
 
-@for_all(cases, plainly=sampling.cases, observe=count_features)
+@for_all(cases, plainly=sampling.cases, observe=count_features, also=rare_pairs)
 def test_the_engine_equals_the_oracle(case: Case, session: Session) -> Verdict | None:
     """Accepted as by torch; shape, dtype, values; arguments unwritten; no state."""
     return session.against_oracle(case)
@@ -23,12 +30,26 @@ def test_the_engine_rejects_what_the_oracle_rejects(case: Case, session: Session
     return session.against_oracle(case) if case.blame else None
 
 
-@for_all(strategies.sequences, plainly=sequences, shards=4, takes=CaseSequence)
+@for_all(
+    strategies.sequences,
+    plainly=sequences,
+    shards=4,
+    observe=count_features,
+    takes=CaseSequence,
+)
 def test_no_call_depends_on_the_calls_before_it(
     sequence: CaseSequence, session: Session
 ) -> Verdict | None:
     """Other sizes, steps, dtypes, weights or an error between; layers that are loaded anew."""
-    return session.in_order(sequence)
+    return None if sequence.at_once else session.in_order(sequence)
+
+
+@for_all(strategies.at_once, plainly=at_once, lightly=True, takes=CaseSequence)
+def test_no_call_depends_on_another_at_the_same_time(
+    sequence: CaseSequence, session: Session
+) -> Verdict | None:
+    """Two threads call functions, or the same layer, again and again."""
+    return session.in_order(sequence) if sequence.at_once else None
 
 
 @for_all(cases, plainly=sampling.cases, own_only=True)
@@ -51,7 +72,7 @@ def test_every_geometry_of_one_axis_equals_the_oracle(
     return session.against_oracle(case, repeat=False)
 
 
-@for_each(two_axes, shards=4)
+@for_each(pairs_on_two_axes, shards=4)
 def test_every_pair_of_values_across_two_axes_equals_the_oracle(
     case: Case, session: Session
 ) -> Verdict | None:

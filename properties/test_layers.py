@@ -234,6 +234,15 @@ def test_float16_gradients_are_rounded_once() -> None:
     np.testing.assert_array_equal(gradient, np.array([[2052]], np.float16))
 
 
+def test_float16_gradients_that_overflow_are_inf_and_warn_of_nothing() -> None:
+    layer = engine.Conv1d(1, 1, 1, dtype="f2", bias=False)
+    layer.load_state_dict({"weight": np.full((1, 1, 1), 60000)})
+    large = np.full((1, 1), 60000, np.float16)
+    gradients = layer.backward(large, large)
+    assert np.isinf(gradients.input).all()
+    assert np.isinf(gradients.weight).all()
+
+
 def test_torchs_state_dict_is_taken_as_it_is_and_given_back() -> None:
     other = torch.nn.Conv2d(4, 6, 3, groups=2)
     layer = engine.Conv2d(4, 6, 3, groups=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .forms import SIZES, Int, Size
 from .layouts import LayoutError, checked
 from .operation import OPS, Op
 from .rules import RULES
-from .sequence import CaseSequence
+from .sequence import AT_ONCE, IN_ORDER, CaseSequence
 
 _PLAIN = [name for name, rule in RULES.items() if not rule.seeded]
 _SEEDED = [name for name, rule in RULES.items() if rule.seeded]
@@ -41,16 +42,32 @@ def parse(line: str) -> Case:
 
 
 def parse_source(text: str) -> Case | CaseSequence:
-    """The case that `text` names, or the sequence of cases if there are semicolons in it."""
-    starts = [0, *[at + 1 for at in outside_strings(text, ";")]]
-    ends = [*outside_strings(text, ";"), len(text)]
+    """The case that `text` names, or the cases that run in order, or at once."""
+    marks = [*_separators(text)]
+    starts, ends = [0, *(m.end() for m in marks)], [*(m.start() for m in marks), len(text)]
     cases = [_at(text, start, end) for start, end in zip(starts, ends, strict=True)]
-    return CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
+    kinds = {mark[0] for mark in marks}
+    if len(kinds) > 1:
+        told = f"expected cases in order, with {IN_ORDER}, or at once, with {AT_ONCE}: not both"
+        raise CaseError(text, marks[-1].start(), told)
+    return CaseSequence(tuple(cases), AT_ONCE in kinds) if kinds else cases[0]
 
 
 def outside_strings(text: str, sign: str) -> list[int]:
-    """Where `sign` stands that is in no string: the quotes before it come in pairs."""
-    return [i for i, letter in enumerate(text) if letter == sign and text[:i].count("'") % 2 == 0]
+    """Where the letter `sign` stands that is in no string."""
+    return [i for i, letter in enumerate(text) if letter == sign and not _in_string(text, i)]
+
+
+def _separators(text: str) -> Iterator[re.Match[str]]:
+    """What stands between cases, in no string."""
+    for mark in re.finditer(f"{IN_ORDER}|{re.escape(AT_ONCE)}", text):
+        if not _in_string(text, mark.start()):
+            yield mark
+
+
+def _in_string(text: str, at: int) -> bool:
+    """Whether the quotes before a place do not come in pairs."""
+    return text[:at].count("'") % 2 == 1
 
 
 def _at(text: str, start: int, end: int) -> Case:

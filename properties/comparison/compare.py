@@ -47,7 +47,7 @@ from .normwise import transforms
 from .outcome import REJECTIONS, Outcome, described, is_array, one_line, widen
 from .stage import function_of
 from .surroundings import PRINTED
-from .tolerance import Transform, bound, excess, is_exact
+from .tolerance import Transform, bound, excess, is_exact, statistical_bound
 
 Detail = tuple[str, str]  # a row of a failure's block: its name and its text
 
@@ -135,7 +135,10 @@ class Comparison:
         self._check_names(engine, values)
         if got.unstable:
             raise NotRepeatable(self.case, engine, got.unstable)
-        return Verdict(Status.AGREED, ratios)
+        statistical = max(
+            (self._statistical(engine, name, values[name]) for name in names), default=0
+        )
+        return Verdict(Status.AGREED, ratios, statistical)
 
     def _compare_rejections(self, engine: Engine, got: Outcome, error: BaseException) -> Verdict:
         case = self.case
@@ -193,6 +196,21 @@ class Comparison:
         with np.errstate(all="ignore"):
             allowed = bound(self.terms[name], dtype, accumulator, y64, scale)
             return excess(widen(y), y64, allowed, scale, dtype, accumulator), allowed
+
+    def _statistical(self, engine: Engine, name: str, y: Any) -> float:
+        """The worst error ÷ statistical bound of one result of data with mean zero."""
+        case, accumulator, y64 = (
+            self.case,
+            engine.accumulator(self.case.dtype),
+            self.expected.values[name],
+        )
+        if case.rule != "reals" or is_exact(case, self.terms[name], accumulator):
+            return 0.0
+        scale = self.scales[name]
+        with np.errstate(all="ignore"):
+            allowed = statistical_bound(case.dtype, accumulator, y64, scale)
+            ratio = excess(widen(y), y64, allowed, scale, case.dtype, accumulator)
+        return float(ratio.max(initial=0.0))
 
     def _value_mismatch(
         self, engine: Engine, name: str, sides: tuple[Detail, ...], found: tuple[Any, Any, Any, Any]

@@ -1,4 +1,4 @@
-"""Differences from torch that are expected: our engine's by design, and an engine's shortcomings.
+"""Differences from torch that are expected: an engine's deviations by design, and shortcomings.
 
 Both stand in files of one form, one a line:
 
@@ -6,9 +6,10 @@ Both stand in files of one form, one a line:
 
 The kind of failure, by the name of its class, and the calls that it is excused on, as a partial
 line (`cases.partial`). An example is a case, or a sequence of cases, that fails in this way: it
-is run with the corpus. In `deviations.txt` the kind must be given, and reasons stand in comments
-above. In a file of known shortcomings a reason must be given, and without a kind every one is
-excused; the example may be left out.
+is run with the corpus. In a file of deviations the kind must be given, and reasons stand in
+comments above: our own engine has `deviations.txt`, another one names its file in an attribute
+`deviations`. In a file of known shortcomings a reason must be given, and without a kind every one
+is excused; the example may be left out.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ..cases.files import read_lines
 from ..cases.line import CaseError, outside_strings, parse_source
 from ..cases.partial import Partial, parse_partial
 from ..cases.sequence import CaseSequence, cases_of
+from .engine import Engine
 from .mismatch import (
     EngineCrash,
     EngineHang,
@@ -140,12 +142,13 @@ def _kind(text: str) -> tuple[str, int]:
 
 
 @cache
-def deviations() -> tuple[Excuse, ...]:
-    """Every deviation of our own engine that is by design."""
-    pairs = (line.partition(":") for line in read_lines(FILE))
+def deviations(file: Path = FILE) -> tuple[Excuse, ...]:
+    """Every deviation in a file, that of our own engine if no other is named."""
+    pairs = (line.partition(":") for line in read_lines(file))
     return tuple(Excuse(kind, parse_partial(line.strip())) for kind, _, line in pairs)
 
 
-def is_excused(mismatch: Mismatch) -> bool:
-    """Whether `mismatch` is one of our engine's deviations by design."""
-    return any(deviation.excuses(mismatch) for deviation in deviations())
+def is_excused(mismatch: Mismatch, engine: Engine) -> bool:
+    """Whether `mismatch` is one of the engine's known deviations."""
+    file = FILE if engine.strict else getattr(engine.namespace, "deviations", None)
+    return file is not None and any(d.excuses(mismatch) for d in deviations(file))

@@ -112,6 +112,21 @@ class Engine:
         self.declared: Mapping[str, str] = getattr(namespace, "accumulator", {})
         self.accuracy: Mapping[str, tuple[str, float]] = getattr(namespace, "accuracy", {})
 
+    @property
+    def gradients_not_offered(self) -> list[str]:
+        """The gradients that the ops which it offers could have, by torch.nn.grad's names."""
+        if hasattr(self.namespace, "gradients"):
+            return []
+        grad = getattr(self.namespace, "grad", None)
+        missing = []
+        for op in (OPS[name] for name in self.ops if OPS[name].has_gradients):
+            if op.is_layer and not hasattr(getattr(self.namespace, op.name), "backward"):
+                missing.append(f"{op.name}.backward")
+            elif not op.is_layer:
+                names = [f"{op.name}_input", f"{op.name}_weight"]
+                missing += [name for name in names if not hasattr(grad, name)]
+        return missing
+
     def accumulator(self, dtype: str) -> str:
         """The dtype in which sums over `dtype` are formed."""
         return self.declared.get(dtype, "float32" if dtype == "float16" else dtype)
@@ -125,17 +140,21 @@ class Engine:
             case, operands, lambda: self.prepared(case, operands).results(operands, grad_output)
         )
 
-    def attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
-        """What `compute`, a call of this engine for `case`, gives, raises, or never returns.
+    def attempt(
+        self, case: Case, operands: Operands, compute: Callable[[], Results], calls: int = 1
+    ) -> Outcome:
+        """What `compute`, `calls` of this engine for `case`, gives, raises, or never returns.
 
         NumPy's error state is as it was afterwards: what compares goes by it.
         """
         with np.errstate():
-            return self._attempt(case, operands, compute)
+            return self._attempt(case, operands, compute, calls)
 
-    def _attempt(self, case: Case, operands: Operands, compute: Callable[[], Results]) -> Outcome:
+    def _attempt(
+        self, case: Case, operands: Operands, compute: Callable[[], Results], calls: int
+    ) -> Outcome:
         try:
-            with self.timer.running(self._time(case, operands)):
+            with self.timer.running(calls * self._time(case, operands)):
                 return Outcome(compute())
         except Overdue as overdue:
             return self._hung(overdue)

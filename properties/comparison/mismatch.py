@@ -40,6 +40,7 @@ class Verdict:
 
     status: Status
     ratios: Mapping[str, float] = field(default_factory=dict)  # worst error ÷ bound per result
+    statistical: float = 0.0  # the worst error ÷ what random rounding hardly passes
     known: tuple[str, ...] = ()  # the lines of the shortcomings that excused a failure
     failures: tuple[Failure, ...] = ()  # that are recorded, not raised
 

@@ -34,7 +34,7 @@ def one_axis(ops: Sequence[str]) -> Iterator[Case]:
             yield _case("conv_transpose1d", (size,), (taps,), arguments)
 
 
-def two_axes(ops: Sequence[str]) -> Iterator[Case]:
+def pairs_on_two_axes(ops: Sequence[str]) -> Iterator[Case]:
     """Cases in which every two values of kernel, stride, dilation and padding meet, on two axes.
 
     The steps of one axis, with an output padding or a remainder, are one parameter; the places of

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..cases.case import Case, Operand
 from ..cases.edit import natural, reshaped, with_argument, with_operand
 from ..cases.operation import OPS, Sizes, per_axis, rank
@@ -148,7 +150,7 @@ def integers(name: str, least: int) -> list[Spoiler]:
 
     def wrong_type(choose: Choose, case: Case) -> Case:
         n = OPS[case.op].axes
-        bad = pick(choose, (1.0, None, True, "1", 0.5))
+        bad = pick(choose, (1.0, None, True, "1", 0.5, np.True_))
         if name == "padding" and bad == "1":
             bad = 1.5  # a string is a value there
         if bad is True:  # torch looks for a bool in the first place only
@@ -280,7 +282,9 @@ _OPERANDS = (
 )
 _GROUPS = (
     Spoiler("groups too small", "groups", value("groups", 0, -1)),
-    Spoiler("groups of a wrong type", "groups", value("groups", 1.0, None, True, "1", (1,))),
+    Spoiler(
+        "groups of a wrong type", "groups", value("groups", 1.0, None, True, "1", (1,), np.True_)
+    ),
     Spoiler("groups beyond 64 bits", "groups", value("groups", 2**63, 2**70)),
     Spoiler("groups that divide no channels", "groups", no_divisor),
 )

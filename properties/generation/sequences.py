@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from random import Random
 
 import numpy as np
 
 from ..cases.case import DTYPES, Case, Operand
-from ..cases.edit import plain, reshaped, with_arguments
-from ..cases.operation import OPS
+from ..cases.edit import plain, reshaped, with_arguments, with_operand, without_operand
+from ..cases.operation import OPS, rank
 from ..cases.sequence import CaseSequence
+from .appearance import draw_layout
 from .budget import Choose, pick
-from .invalid import spoil
+from .invalid import outputs, spoil
+from .sampling import choosing
 from .valid import build, takers, weighted
 
 MOST = 3  # variations between the first case and the last
@@ -30,7 +31,7 @@ def build_sequence(
 ) -> CaseSequence:
     """A sequence that begins with a valid case of one of `ops`; `menu` weighs the `dtypes`."""
     first = build(choose, ops, menu)
-    kinds = [v for v in VARIATIONS if v is not other_dtype or len(dtypes) == len(DTYPES)]
+    kinds = variations(dtypes)
     varied = [pick(choose, kinds)(choose, first) for _ in range(choose(MOST + 1))]
     last = pick(choose, (other_data, same))(choose, first)
     return CaseSequence((first, *varied, last))
@@ -40,10 +41,33 @@ def sequences(
     seed: int, ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
 ) -> Iterator[CaseSequence]:
     """Endless sequences from a plain random generator."""
-    uniform, menu = Random(seed).random, weighted(dtypes)
+    return _endless(build_sequence, seed, ops, dtypes)
+
+
+def build_at_once(
+    choose: Choose, ops: Sequence[str], menu: Sequence[str], dtypes: Sequence[str]
+) -> CaseSequence:
+    """A valid case, and at the same time the same on other data, itself, or a variation of it."""
+    first = build(choose, ops, menu)
+    varied = pick(choose, variations(dtypes))
+    vary = pick(choose, (other_data, same, varied, varied))
+    return CaseSequence((first, vary(choose, first)), at_once=True)
+
+
+def at_once(
+    seed: int, ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
+) -> Iterator[CaseSequence]:
+    """Endless pairs of cases that run at once, from a plain random generator."""
+    return _endless(build_at_once, seed, ops, dtypes)
+
+
+def _endless(
+    make: Callable[..., CaseSequence], seed: int, ops: Sequence[str], dtypes: Sequence[str]
+) -> Iterator[CaseSequence]:
+    choose, menu = choosing(seed), weighted(dtypes)
     ops = takers(ops, menu)
     while ops:
-        yield build_sequence(lambda n: int(n * uniform()), ops, menu, dtypes)
+        yield make(choose, ops, menu, dtypes)
 
 
 def same(choose: Choose, case: Case) -> Case:
@@ -56,31 +80,69 @@ def other_data(choose: Choose, case: Case) -> Case:
     return replace(case, data=f"{rule}:{case.seed + 1 + choose(8)}")
 
 
-def larger_stride(choose: Choose, case: Case) -> Case:
-    """Another step of the window over the same operands."""
-    given = plain(case)
-    if isinstance(given["padding"], str) or OPS[case.op].family == "fold":
-        return other_data(choose, case)
-    stride = tuple(s + 1 + choose(2) for s in given["stride"])
-    return _valid(with_arguments(_settled(case), stride=stride), case)
+def _more(name: str, least: int) -> Vary:
+    """More of an argument per axis, over the same operands, where the op has it as integers."""
+
+    def more(choose: Choose, case: Case) -> Case:
+        op, given = OPS[case.op], plain(case)
+        is_copied = given.get("padding_mode", "zeros") != "zeros"  # then the border may not grow
+        if isinstance(given["padding"], str) or op.family == "fold":
+            return other_data(choose, case)
+        if name == "padding" and (is_copied or op.family == "unfold"):
+            return other_data(choose, case)
+        values = tuple(v + least + choose(2) for v in given[name])
+        return _valid(with_arguments(_settled(case), **{name: values}), case)
+
+    return more
 
 
-def more_padding(choose: Choose, case: Case) -> Case:
-    """A wider border of zeros around the same input."""
-    given = plain(case)
-    op = OPS[case.op]
-    zeros = given.get("padding_mode", "zeros") == "zeros"
-    if isinstance(given["padding"], str) or not zeros or op.family in ("fold", "unfold"):
+def other_layout(choose: Choose, case: Case) -> Case:
+    """The same shapes, with other steps in memory: of one operand, or of the output's gradient."""
+    name = pick(choose, [*case.shapes, "grad_output"])
+    if name == "grad_output":
+        has_one = OPS[case.op].has_gradients
+        return (
+            replace(case, grad_output=draw_layout(choose, case.shapes["input"]))
+            if has_one
+            else case
+        )
+    operand = case.operands[name]
+    return with_operand(case, name, replace(operand, layout=draw_layout(choose, operand.shape)))
+
+
+def other_groups(choose: Choose, case: Case) -> Case:
+    """The same weights for other groups: of more channels, or into more results."""
+    op, weight = OPS[case.op], case.shapes.get("weight")
+    if weight is None or not weight[0]:
         return other_data(choose, case)
-    padding = tuple(p + 1 for p in given["padding"])
-    return _valid(with_arguments(_settled(case), padding=padding), case)
+    groups = pick(choose, [n for n in range(1, weight[0] + 1) if weight[0] % n == 0])
+    changed = with_arguments(_settled(case), groups=groups)
+    if op.is_transposed:
+        if "bias" in case.operands:
+            changed = reshaped(changed, "bias", (weight[1] * groups,))
+        return _valid(changed, case)
+    x = case.shapes["input"]
+    at = len(x) - op.axes - 1
+    return _valid(reshaped(changed, "input", (*x[:at], weight[1] * groups, *x[at + 1 :])), case)
+
+
+def other_bias(choose: Choose, case: Case) -> Case:
+    """With a bias, or without the one that is there."""
+    if "weight" not in case.operands:
+        return other_data(choose, case)
+    if "bias" in case.operands:
+        return without_operand(case, "bias")
+    return with_operand(case, "bias", Operand((outputs(case),), case.dtype))
 
 
 def other_size(choose: Choose, case: Case) -> Case:
     """A larger input for the same kernels; or a larger batch."""
     op, x = OPS[case.op], case.shapes["input"]
-    if op.family == "fold" or choose(2):
-        return reshaped(case, "input", (x[0] + 1, *x[1:]) if len(x) == op.axes + 2 else x)
+    is_batched = len(x) == rank(op, "input")
+    if op.family == "fold" or (is_batched and choose(2)):
+        return (
+            reshaped(case, "input", (x[0] + 1, *x[1:])) if is_batched else other_data(choose, case)
+        )
     more = 1 + choose(2)
     return _valid(
         reshaped(_settled(case), "input", (*x[: -op.axes], *[n + more for n in x[-op.axes :]])),
@@ -118,11 +180,21 @@ def _valid(changed: Case, case: Case) -> Case:
     return changed if shape is not None and min(shape[1:], default=1) > 0 else case
 
 
-VARIATIONS: tuple[Vary, ...] = (
-    other_data,
-    larger_stride,
-    other_size,
-    other_dtype,
-    more_padding,
-    rejected,
-)
+VARIATIONS: dict[str, Vary] = {
+    "data": other_data,
+    "stride": _more("stride", 1),
+    "dilation": _more("dilation", 1),
+    "padding": _more("padding", 1),
+    "size": other_size,
+    "groups": other_groups,
+    "bias": other_bias,
+    "layout": other_layout,
+    "dtype": other_dtype,
+    "rejected": rejected,
+}
+
+
+def variations(dtypes: Sequence[str]) -> list[Vary]:
+    """Those that stay within `dtypes`."""
+    whole = len(dtypes) == len(DTYPES)
+    return [vary for vary in VARIATIONS.values() if whole or vary is not other_dtype]

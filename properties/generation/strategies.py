@@ -21,7 +21,7 @@ from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence
 from .budget import Choose
 from .neighbours import invalid_case, valid_case
-from .sequences import build_sequence
+from .sequences import build_at_once, build_sequence
 from .valid import takers, weighted
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -101,10 +101,23 @@ def sequences(
     ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
 ) -> st.SearchStrategy[CaseSequence]:
     """Cases that run in order, each a variation of the first."""
+    return _sequences(build_sequence, ops, dtypes)
+
+
+def at_once(
+    ops: Sequence[str] = tuple(OPS), dtypes: Sequence[str] = DTYPES
+) -> st.SearchStrategy[CaseSequence]:
+    """Two cases that run at the same time."""
+    return _sequences(build_at_once, ops, dtypes)
+
+
+def _sequences(
+    make: Callable[..., CaseSequence], ops: Sequence[str], dtypes: Sequence[str]
+) -> st.SearchStrategy[CaseSequence]:
     menu = weighted(dtypes)
     if not (ops := takers(ops, menu)):
         return st.nothing()
-    return TAPES.map(lambda tape: build_sequence(reading(tape), ops, menu, dtypes))
+    return TAPES.map(lambda tape: make(reading(tape), ops, menu, dtypes))
 
 
 def with_reals(case: Case) -> Case:

@@ -29,15 +29,29 @@ TAPS = {1: 7, 2: 5, 3: 3}
 PLACES = {1: 6, 2: 4, 3: 3}
 CHANNELS = {1: (1, 2, 3, 11), 2: (1, 2, 3, 5), 3: (1, 2, 3)}
 BATCH: tuple[int | None, ...] = (1, 2, 3, 1, 2, 0, None)  # None: unbatched
-PADDING = 4
+GROUPS, FILTERS, STEP, PADDING = (1, 1, 2, 3, 4), 3, 3, 4
 
 # How many quantities of a case are tall, and which: padding needs places to lie on.
 HOW_MANY = (0, 0, 0, 0, 0, 0, 1, 1, 2, 3)
 TALL: tuple[tuple[str, ...], ...] = (
     *(("batch",), ("groups",), ("channels",), ("filters",)),
-    *(("taps",), ("places",), ("stride",), ("dilation",), ("padding", "places")),
+    *(("taps",), ("places",), ("stride",), ("dilation",)),
+    *(("padding", "places"),) * 2,
 )
 WEIGHTS = {"float32": 6, "float64": 3, "float16": 2, "complex64": 1, "complex128": 1, "int64": 1}
+
+
+def tall_quantities(geometry: Geometry) -> list[str]:
+    """The quantities of `geometry` that are beyond what counts as small, on any axis."""
+    n = geometry.op.axes
+    small = {"batch": 3, "groups": GROUPS[-1], "channels": CHANNELS[n][-1], "filters": FILTERS}
+    steps = {"taps": TAPS[n], "places": PLACES[n], "stride": STEP, "dilation": STEP}
+    if not geometry.word:
+        steps["padding"] = PADDING
+    return [
+        *(name for name, most in small.items() if (getattr(geometry, name) or 0) > most),
+        *(name for name, most in steps.items() if max(geometry.each(name)) > most),
+    ]
 
 
 def weighted(dtypes: Sequence[str]) -> tuple[str, ...]:
@@ -131,7 +145,7 @@ def _counted(q: Quantities, name: str, menu: Sequence[int], *accounts: str) -> i
 
 
 def _groups(q: Quantities) -> int:
-    return _counted(q, "groups", (1, 1, 2, 3, 4), "calls", "work", "wide", "narrow", "weight")
+    return _counted(q, "groups", GROUPS, "calls", "work", "wide", "narrow", "weight")
 
 
 def _channels(q: Quantities, op: Op, *accounts: str) -> int:
@@ -174,7 +188,7 @@ def _axis(q: Quantities, op: Op, word: str, mode: str) -> Axis:
     budget.spend(taps, "work", "weight")
     narrow = budget.room("work", "narrow")
     most = min(wide, narrow) if copied else wide
-    axis = Axis(taps, 1, q.draw("dilation", 3, max(1, (most - 1) // max(1, taps - 1))))
+    axis = Axis(taps, 1, q.draw("dilation", STEP, max(1, (most - 1) // max(1, taps - 1))))
     places = q.draw("places", PLACES[n], max(1, min(wide - axis.span, narrow)))
     axis = replace(axis, places=places)
     axis = same_border(axis, mode) if word == "same" else _stepped(q, op, axis, wide)
@@ -188,7 +202,7 @@ def _axis(q: Quantities, op: Op, word: str, mode: str) -> Axis:
 def _stepped(q: Quantities, op: Op, axis: Axis, wide: int) -> Axis:
     """`axis` with a stride and a rest: exact fit, the most that there can be, or any."""
     room = (wide - axis.span - 1) // max(1, axis.places - 1)
-    axis = replace(axis, stride=q.draw("stride", 3, max(1, room)))
+    axis = replace(axis, stride=q.draw("stride", STEP, max(1, room)))
     limit = min(rests(op, axis), wide - axis.reach + 1)
     if limit > PADDING:
         limit = pick(q.choose, (limit, limit, 1, -limit))

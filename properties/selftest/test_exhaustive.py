@@ -10,7 +10,14 @@ import pytest
 
 from properties.cases.case import Case
 from properties.cases.operation import OPS, per_axis
-from properties.generation.exhaustive import DILATIONS, STRIDES, TAPS, covering, one_axis, two_axes
+from properties.generation.exhaustive import (
+    DILATIONS,
+    STRIDES,
+    TAPS,
+    covering,
+    one_axis,
+    pairs_on_two_axes,
+)
 
 
 def settings_of(case: Case) -> list[tuple[str, int]]:
@@ -24,7 +31,9 @@ def settings_of(case: Case) -> list[tuple[str, int]]:
 
 @cache
 def met(op: str) -> set[frozenset[tuple[str, int]]]:
-    return {frozenset(p) for case in two_axes([op]) for p in combinations(settings_of(case), 2)}
+    return {
+        frozenset(p) for case in pairs_on_two_axes([op]) for p in combinations(settings_of(case), 2)
+    }
 
 
 PARAMETERS = {"stride": STRIDES, "dilation": DILATIONS, "padding": range(5), "taps": TAPS}

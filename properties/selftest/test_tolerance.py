@@ -14,7 +14,14 @@ from properties.comparison.compare import compare
 from properties.comparison.engine import Engine
 from properties.comparison.mismatch import MARGIN, MarginalValueMismatch, Mismatch, ValueMismatch
 from properties.comparison.outcome import widen
-from properties.comparison.tolerance import bound, excess, is_exact, largest, least_subnormal
+from properties.comparison.tolerance import (
+    bound,
+    excess,
+    is_exact,
+    largest,
+    least_subnormal,
+    statistical_bound,
+)
 
 TORCH = Engine("torch", oracle, "")
 ACCUMULATOR = {
@@ -416,3 +423,51 @@ def test_the_bound_grows_with_the_terms_and_with_s(k: int, dtype: str) -> None:
 )
 def test_the_bound_at_nine_terms_of_sum_one(dtype: str, accumulator: str, expected: float) -> None:
     assert bound(9, dtype, accumulator, 1.0, 1.0) == pytest.approx(expected, rel=1e-4)
+
+
+# ---- What passes the statistical bound is reported ----
+
+DEEP = "conv1d((1, 2304, 1), (8, 2304, 1), bias=(8,), data='reals:1')"
+
+
+def in_tensor_float_32(input: Any, weight: Any, *given: Any, **named: Any) -> Any:
+    """Operands rounded to 11 bits, and sums in float32."""
+    rounded = [(v.view(np.uint32) & np.uint32(0xFFFFE000)).view("f4") for v in (input, weight)]
+    return oracle.conv1d(*rounded, *given, **named)
+
+
+def test_narrow_products_of_a_deep_sum_pass_the_bound_and_not_the_statistical_one() -> None:
+    verdict = compare(
+        parse(DEEP), Engine("narrow", SimpleNamespace(conv1d=in_tensor_float_32)), TORCH
+    )
+    assert verdict.ratios["output"] <= 1
+    assert verdict.statistical > 10
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_right_sums_stay_far_below_the_statistical_bound(seed: int) -> None:
+    deep = parse(DEEP.replace("reals:1", f"reals:{seed}"))
+    assert (
+        compare(deep, Engine("torch", SimpleNamespace(conv1d=oracle.conv1d)), TORCH).statistical
+        < 0.5
+    )
+
+
+@pytest.mark.parametrize("order", [one_by_one, pairwise, in_blocks])
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_random_sums_in_any_fixed_order_stay_below_the_statistical_bound(
+    order: Order, dtype: str
+) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        terms = random.normal(size=4096).astype(dtype)
+        if dtype == "complex64":
+            terms = (terms + 1j * random.normal(size=4096)).astype(dtype)
+        error = abs(complex(order(terms)) - terms.astype(np.complex128).sum())
+        scale = np.abs(terms.astype(np.complex128)).sum()
+        assert error <= statistical_bound(dtype, dtype, 0.0, scale)
+
+
+def test_exact_data_have_no_statistical_bound() -> None:
+    exact = parse(DEEP.replace("reals:1", "integers:1"))
+    assert compare(exact, TORCH, TORCH).statistical == 0.0

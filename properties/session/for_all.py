@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import pytest
@@ -20,20 +20,26 @@ from hypothesis import strategies as st
 from ..cases.case import DTYPES, Case
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import EngineHang, Mismatch, Status, Verdict, mismatches
+from ..generation import sampling
 from ..generation.narrowing import EVERYTHING
+from ..generation.rare import with_rare_pairs
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
 from .confirmation import settled
+from .features import features, possible, two_features
 from .report import described
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
 LIGHTLY = 0.15  # of the profile's cases
+RARE = 10  # one in so many pairs of features counts as rare
+FURTHER = 10  # one case with rare features for so many plain ones
 FEWEST = 100  # cases after a failure, in which one of another kind may show
 
 Strategy = Callable[..., st.SearchStrategy[Any]]
 Sampler = Callable[[int, Sequence[str], Sequence[str]], Iterable[Any]]
 Observer = Callable[[Session, Case, Verdict, bool], None]  # last: drawn independently
+Further = Callable[[int, Session], Iterator[Case]]  # from a seed
 Enumeration = Callable[[Sequence[str]], Iterable[Case]]
 
 
@@ -61,6 +67,7 @@ def for_all(
     lines: bool = True,
     lightly: bool = False,
     observe: Observer | None = None,
+    also: Further | None = None,
     takes: type = Case,
     of_rejections: bool = False,
 ) -> Callable[[Predicate], Any]:
@@ -70,15 +77,16 @@ def for_all(
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
     `strategy` and as many again from `plainly`, which samples the same cases at a fraction of the
     cost, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees
-    each verdict on a case drawn. Explored `lightly`, a property that is one of many draws a
-    fraction of the cases, in one shard, and leaves the corpus to others. One that is
-    `of_rejections` alone is left out where only valid calls are judged.
+    each verdict on a case drawn, and `also` gives further cases when all are drawn. Explored
+    `lightly`, a property that is one of many draws a fraction of the cases, in one shard, and
+    leaves the corpus to others. One that is `of_rejections` alone is left out where only valid
+    calls are judged.
     """
 
     def decorate(predicate: Predicate) -> Any:
         def explore(shard: int, session: Session) -> None:
             part = LIGHTLY if lightly else 1
-            _search(predicate, strategy, plainly, shard, session, observe, part)
+            _search(predicate, strategy, plainly, shard, session, observe, part, also)
 
         parts, corpus = (1, False) if lightly else (shards, lines)
         searched = Property(predicate, explore, parts, own_only, lines, corpus, takes=takes)
@@ -115,6 +123,16 @@ def relation(
 def count_features(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
     """Observe what the cases drawn have in common."""
     session.statistics.cover(case, independently=independently)
+
+
+def rare_pairs(seed: int, session: Session) -> Iterator[Case]:
+    """Cases with pairs of features that met least often among the cases drawn so far."""
+    options, met = session.options, session.statistics.pairs
+    every = sorted(possible(), key=lambda pair: met[pair])
+    least = [two_features(pair) for pair in every[: len(every) // RARE]]
+    rare = [pair for pair in least if pair.get("dtype", options.dtypes[0]) in options.dtypes]
+    cases = sampling.cases(seed + 1, options.ops, options.dtypes)
+    return with_rare_pairs(sampling.choosing(seed), cases, rare, features)
 
 
 def seek_the_bound(session: Session, case: Case, verdict: Verdict, independently: bool) -> None:
@@ -202,6 +220,7 @@ def _search(
     session: Session,
     observe: Observer | None,
     part: float,
+    also: Further | None,
 ) -> None:
     """Search one shard: its cases depend on the run's seed and the shard alone.
 
@@ -238,12 +257,15 @@ def _search(
     for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
         found[type(mismatch)] = mismatch
     more = min(examples, max(FEWEST, len(drawn))) if found else examples
-    sampled = plainly(digest, options.ops, options.dtypes) if plainly else ()
-    for case in islice(fitting(sampled), more):
+    plain = plainly(digest, options.ops, options.dtypes) if plainly else ()
+    beyond = also(digest, session) if also else ()
+    independent = ((case, True) for case in islice(fitting(plain), more))
+    further = ((case, False) for case in islice(fitting(beyond), more // FURTHER))
+    for case, independently in chain(independent, further):
         if EngineHang in found:
             break
         try:
-            observed(case, independently=True)
+            observed(case, independently)
         except Mismatch as mismatch:
             found[type(mismatch)] = mismatch
     if smallest := _smallest(predicate, session, found):

@@ -16,12 +16,13 @@ from ..cases.files import read_lines, without_comment
 from ..cases.line import CaseError, parse_source
 from ..cases.operation import OPS
 from ..cases.rules import RULES
-from ..cases.sequence import CaseSequence, cases_of
+from ..cases.sequence import CaseSequence, cases_of, is_at_once
 from ..comparison.deviations import ExcuseError, read_known
 from ..comparison.engine import Engine, Errors
 from ..comparison.mismatch import KINDS
 from ..generation.narrowing import EVERYTHING, LAYOUTS, Narrowing
 from ..generation.valid import drawable
+from .features import LAID_OUT
 from .known import NOTHING_KNOWN, Known
 from .replay import Asked
 
@@ -81,8 +82,11 @@ class Options:
     def features(self) -> dict[str, tuple[str, ...]]:
         """What is left of the features that cases are counted by."""
         families = tuple(dict.fromkeys(OPS[op].family for op in self.ops))
-        rules, layouts = self.narrowing.rules, self.narrowing.layouts
-        return {"op": families, "dtype": self.dtypes, "data": rules, "layout": layouts}
+        kept = {
+            f"{name}-layout": tuple(word for word in words if word in self.narrowing.layouts)
+            for name, words in LAID_OUT.items()
+        }
+        return {"op": families, "dtype": self.dtypes, "data": self.narrowing.rules, **kept}
 
 
 def _known(config: pytest.Config) -> Known:
@@ -128,10 +132,12 @@ def _read_sources(texts: Sequence[str], engine: Engine) -> tuple[Asked, ...]:
     files = [text for text in texts if _is_file(text)]
     lines = [text for text in texts if not _is_file(text)]
     asked = [one for file in files for one in _read_file(Path(file), engine)]
-    cases = [case for line in lines for case in cases_of(_parsed(line))]
-    for case in cases:
+    given = [_parsed(line) for line in lines]
+    for case in (case for source in given for case in cases_of(source)):
         if case.op not in engine.ops:
             raise pytest.UsageError(f"--case: {engine.spec} offers no {case.op}: {case}")
+    asked += [Asked(str(source), source) for source in given if is_at_once(source)]
+    cases = [case for source in given if not is_at_once(source) for case in cases_of(source)]
     if cases:
         source = CaseSequence(tuple(cases)) if len(cases) > 1 else cases[0]
         asked.append(Asked(str(source), source))

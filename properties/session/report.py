@@ -13,7 +13,7 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT
-from ..cases.sequence import CaseSequence, cases_of
+from ..cases.sequence import CaseSequence, cases_of, is_at_once
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch
@@ -33,7 +33,8 @@ def quoted(line: str) -> str:
 def replay(engine: str, source: Case | CaseSequence) -> str:
     """The command that runs exactly this case, or these in order."""
     option = "" if engine == OWN else f"--engine={shlex.quote(engine)} "
-    return f"pytest {option}" + " ".join(f"--case {quoted(str(c))}" for c in cases_of(source))
+    sources = (source,) if is_at_once(source) else cases_of(source)
+    return f"pytest {option}" + " ".join(f"--case {quoted(str(s))}" for s in sources)
 
 
 def described(mismatch: Mismatch) -> dict[str, Any]:
@@ -78,8 +79,9 @@ def _in_order(mismatch: Mismatch) -> list[tuple[str, str]]:
     """The sequence of calls that a failure needs."""
     if mismatch.sequence is None:
         return []
+    how = "at once" if mismatch.sequence.at_once else "in order"
     cases = enumerate(mismatch.sequence.cases, 1)
-    return [("in order" if i == 1 else "", f"{i}. {case}") for i, case in cases]
+    return [(how if i == 1 else "", f"{i}. {case}") for i, case in cases]
 
 
 def versions() -> str:
@@ -93,8 +95,9 @@ def versions() -> str:
 OTHERWISE = {
     "not_judged": "calls not judged: torch has no kernel for what the engine computes",
     "known": "calls that fail as a known shortcoming of the engine",
-    "deviates": "calls on which the engine differs from torch by design (deviations.txt)",
+    "deviates": "calls on which the engine differs from torch as its list of deviations says",
 }
+UNLIKELY = "16·u·S, which sums of random data in the declared dtype hardly reach"
 RESULTS = (OUTPUT, *GRADIENTS)
 
 
@@ -108,6 +111,11 @@ def summary(statistics: Statistics) -> Iterable[str]:
     for name in ("not_judged", "deviates"):
         if n := sum(getattr(row, name) for row in statistics.rows.values()):
             yield f"{n:,} {OTHERWISE[name]}"
+    for row in statistics.rows.values():
+        if row.unlikely:
+            line, ratio = max(row.least_likely.items(), key=lambda found: found[1])
+            beyond = f"{row.unlikely:,} errors, within the bound, are beyond {UNLIKELY}"
+            yield f"{beyond}: {ratio:.3g} × in {line}"
     yield "output and gradients: worst error ÷ bound of the engine | of torch in the same dtype"
 
 

@@ -119,7 +119,7 @@ class Reporter:
         """Pairs of features that a whole run of the ci profile should have drawn and has not."""
         if not self.session.engine.strict:
             return []
-        return self.session.never_drawn(settings.get_profile("ci").max_examples * SHARDS // 2)
+        return self.session.never_drawn(settings.get_profile("ci").max_examples * SHARDS * 3 // 2)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> Iterator[None]:

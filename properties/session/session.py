@@ -13,6 +13,7 @@ from ..cases.case import DTYPES, Case, Operand
 from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.compare import compare, reference_ratios
+from ..comparison.concurrency import compare_at_once
 from ..comparison.deviations import is_excused
 from ..comparison.engine import Engine
 from ..comparison.loading import by_definition
@@ -159,7 +160,7 @@ class Session:
             self.crashlog.keep(found)
 
     def against_oracle(self, case: Case, *, repeat: bool = True) -> Verdict:
-        """Compare the engine with torch; a strict engine may deviate as it is listed."""
+        """Compare the engine with torch; it may deviate as its list says."""
         try:
             verdict = compare(case, self.engine, self.oracle, repeat=repeat)
         except Mismatch as mismatch:
@@ -173,8 +174,9 @@ class Session:
         return verdict
 
     def in_order(self, sequence: CaseSequence) -> Verdict:
-        """Compare the engine with torch on calls in a row, in one process."""
-        verdicts = compare_sequence(sequence, self.engine, self.oracle, self._expected)
+        """Compare the engine with torch on calls in a row, or at once, in one process."""
+        compare = compare_at_once if sequence.at_once else compare_sequence
+        verdicts = compare(sequence, self.engine, self.oracle, self._expected)
         best = next((v for v in verdicts if v.status is Status.AGREED), verdicts[0])
         known = tuple(line for verdict in verdicts for line in verdict.known)
         failures = tuple(failure for verdict in verdicts for failure in verdict.failures)
@@ -184,8 +186,7 @@ class Session:
         return self._deviates(mismatch) or self.excused(mismatch)
 
     def _deviates(self, mismatch: Mismatch) -> Verdict | None:
-        deviates = self.engine.strict and is_excused(mismatch)
-        return Verdict(Status.DEVIATES) if deviates else None
+        return Verdict(Status.DEVIATES) if is_excused(mismatch, self.engine) else None
 
     def against_definition(self, case: Case) -> Verdict:
         """Compare the engine with our engine's readable definition."""

@@ -33,6 +33,8 @@ class Row:
     worst: dict[str, float] = field(default_factory=dict)  # error ÷ bound of the engine
     worst_torch: dict[str, float] = field(default_factory=dict)  # of torch, on a sample
     seconds: float = 0.0
+    unlikely: int = 0  # cases whose error passes the statistical bound
+    least_likely: dict[str, float] = field(default_factory=dict)  # the line, and by how much
 
     def merge(self, other: Row) -> None:
         for name, value in asdict(other).items():
@@ -116,6 +118,10 @@ class Statistics:
         row.rejected += verdict.status is Status.REJECTED
         row.failed += verdict.status is Status.FAILED
         raise_to(row.worst, verdict.ratios)
+        if verdict.statistical > 1:
+            row.unlikely += 1
+            if verdict.statistical > max(row.least_likely.values(), default=0):
+                row.least_likely = {str(case): verdict.statistical}
 
     def record(self, failure: Failure) -> None:
         """Keep a failure, and of those with the same traits only the shortest."""
@@ -128,12 +134,14 @@ class Statistics:
         if verdict.status in (Status.AGREED, Status.REJECTED):
             self.passes[f"{verdict.status}\t{traits_of(str(case))}"] += 1
 
-    def cover(self, case: Case, *, independently: bool = False) -> None:
-        """Count the features of a valid case that was drawn."""
+    def cover(self, case: Case | CaseSequence, *, independently: bool = False) -> None:
+        """Count the features of a valid case, or a sequence, that was drawn."""
+        self.pairs.update(pairs(case))
+        if isinstance(case, CaseSequence):
+            return
         self.drawn[case.op] += 1
         if independently:
             self.independent[case.op] += 1
-        self.pairs.update(pairs(case))
 
     def expect(self, scope: str, cases: Iterable[Case]) -> None:
         """Note how many cases an enumeration has."""

@@ -5,6 +5,7 @@ from .planting import GALLERY, Wrong
 
 BASICS = [*GALLERY]  # a run of the dev profile finds and shrinks each of these
 
-from . import data, forms, layouts, sizes, state  # noqa: E402 - they add to the gallery
+from . import data, forms, layouts, sizes, state, threads  # noqa: E402 - they add to the gallery
 
 __all__ = ["BASICS", "GALLERY", "Wrong", "basics", "data", "forms", "layouts", "sizes", "state"]
+__all__ += ["threads"]

@@ -75,8 +75,44 @@ def sums_large_layers_in_bfloat16(c: Call) -> Any:
 
 
 def _bfloat16(array: Any) -> Any:
+    return _cut(array, 0xFFFF0000)
+
+
+def _cut(array: Any, mask: int) -> Any:
+    """float32 with some of its bits."""
     bits = np.ascontiguousarray(array, "=f4").view(np.uint32)
-    return (bits & np.uint32(0xFFFF0000)).view(np.float32).reshape(array.shape)
+    return (bits & np.uint32(mask)).view(np.float32).reshape(array.shape)
+
+
+def _sums_over(terms: int, c: Call) -> bool:
+    return c.x.dtype.type is np.float32 and c.w[0].size >= terms
+
+
+@caught(ValueMismatch, "conv1d((1, 2304, 1), (1, 2304, 1), data='lopsided:0')")
+def tensor_float_32_in_deep_layers(c: Call) -> Any:
+    """Multiplies in 11 bits from 2,304 terms on, which no bound on real data excludes."""
+    if not _sums_over(2304, c):
+        return c.right()
+    return c.right(x=_cut(c.x, 0xFFFFE000), w=_cut(c.w, 0xFFFFE000))
+
+
+@caught(ValueMismatch, "conv1d((1, 4608, 1), (1, 4608, 1), data='lopsided:0')")
+def bfloat16_in_very_deep_layers(c: Call) -> Any:
+    return c.right(x=_bfloat16(c.x), w=_bfloat16(c.w)) if _sums_over(4608, c) else c.right()
+
+
+@caught(ValueMismatch, "conv1d(float16(1, 1, 1), float16(1, 1, 1), data='integers:25')")
+def float16_rounded_twice(c: Call) -> Any:
+    """Rounds the float32 sum to 12 bits before it rounds to float16's 11."""
+    y = c.right()
+    if y.dtype.type is not np.float16 or y.dtype != c.x.dtype:
+        return y
+    wide = {k: None if v is None else v.astype(np.float32) for k, v in c.operands.items()}
+    exact = c.right(**wide)
+    bits = np.ascontiguousarray(exact).view(np.uint32) + np.uint32(0x800)
+    twice = (bits & np.uint32(0xFFFFF000)).view(np.float32)
+    with np.errstate(all="ignore"):
+        return np.where(np.isfinite(exact), twice, exact).astype(np.float16)
 
 
 @caught(ValueMismatch, "conv1d(int8(1, 5, 1), int8(1, 5, 1), data='integers:0')")

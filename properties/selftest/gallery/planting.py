@@ -37,6 +37,10 @@ class Call:
         return given["conv"](*[given[name] for name in names])
 
     @property
+    def operands(self) -> dict[str, Any]:
+        return {"x": self.x, "w": self.w, "b": self.b}
+
+    @property
     def batched(self) -> bool:
         return bool(self.x.ndim == self.w.ndim)
 

@@ -98,7 +98,7 @@ class CaseCheck:
         try:
             self.comparison.verdict(mutant.engine)
         except Mismatch as mismatch:
-            if not is_excused(mismatch):
+            if not is_excused(mismatch, mutant.engine):
                 raise
 
 
