@@ -151,7 +151,7 @@ class Engine:
             return self._attempt(case, operands, compute, calls)
 
     def _attempt(
-        self, case: Case, operands: Operands, compute: Callable[[], Results], calls: int
+        self, case: Case, operands: Operands, compute: Callable[[], Results], calls: int = 1
     ) -> Outcome:
         try:
             with self.timer.running(calls * self._time(case, operands)):

@@ -25,7 +25,7 @@ from properties.comparison.mismatch import (
 )
 from properties.generation.sequences import at_once
 from properties.session.options import Options
-from properties.session.report import block, replay
+from properties.session.report import block, described, replay
 from properties.session.session import Session
 
 PAIR = "conv1d((1, 1, 2), (1, 1, 1)) || conv1d((1, 1, 2), (1, 1, 1), data='integers:0')"
@@ -92,8 +92,9 @@ def test_a_buffer_that_threads_share_shows_every_time() -> None:
 def test_the_block_and_the_command_name_both_calls() -> None:
     with pytest.raises(ValueMismatch) as found:
         judged(with_a_shared_buffer())
-    assert "at once" in block(found.value)
-    assert "2. conv1d((1, 1, 2), (1, 1, 1), data='integers:0')" in block(found.value)
+    text = "\n".join(block(described(found.value)))
+    assert "at once" in text
+    assert "2. conv1d((1, 1, 2), (1, 1, 1), data='integers:0')" in text
     assert replay("engine", found.value.source) == f'pytest --case "{PAIR}"'
 
 
