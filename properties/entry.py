@@ -39,6 +39,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="spend this wall-clock time, in every worker, on cases from a plain random generator",
     )
+    group.addoption(
+        "--survey",
+        action="store_true",
+        help="show what the engine can do, op by op and feature by feature, and nothing else",
+    )
+    group.addoption(
+        "--survey-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the survey to FILE.md or FILE.json as well",
+    )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 

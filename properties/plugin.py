@@ -31,6 +31,7 @@ from .session.options import Options
 from .session.report import versions
 from .session.reporter import Reporter, show
 from .session.session import Session
+from .survey import run as survey
 
 pytest_plugins = ["properties.entry"]  # the options, unless the installed package gave them
 
@@ -66,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
     session = config.stash[session_key] = _session(config, folder)
     if isolates(config):
         config.pluginmanager.register(IsolatedRun(config, session), "convolution-isolation")
+    if survey.is_asked_for(config):
+        config.pluginmanager.register(survey.Survey(config, session), survey.NAME)
     if not session.engine.strict:  # what an outsider warns of is not ours to judge
         config.addinivalue_line("filterwarnings", "ignore")
     if not hasattr(config, "workerinput"):
@@ -153,6 +156,8 @@ def _source(item: pytest.Item) -> Any:
 
 def _is_asked_for(session: Session, item: pytest.Item) -> bool:
     """With --case only properties run; with another engine only what judges that engine."""
+    if isinstance(item, survey.OpItem):
+        return True
     found: Property | None = getattr(getattr(item, "function", None), "property", None)
     for_this_engine = session.engine.strict or (found is not None and not found.own_only)
     if session.options.budget:

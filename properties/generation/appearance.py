@@ -53,15 +53,15 @@ def draw_layout(choose: Choose, shape: tuple[int, ...], before: Sequence[str] = 
     operands, perhaps in the memory of one of them."""
     if before and choose(8) == 7:
         return f"of:{before[choose(len(before))]}"
-    first = _word(choose, len(shape), _KINDS)
+    first = word(choose, len(shape), _KINDS)
     if first == "contiguous" or choose(3) < 2:
         return first
-    second = _word(choose, len(shape), _KINDS[1:])
+    second = word(choose, len(shape), _KINDS[1:])
     alike = first.partition(":")[0] == second.partition(":")[0]
     return first if alike else f"{first}+{second}"
 
 
-def _word(choose: Choose, axes: int, kinds: tuple[str, ...]) -> str:
+def word(choose: Choose, axes: int, kinds: tuple[str, ...]) -> str:
     name = kinds[choose(len(kinds))]
     numbers = _NUMBERS[name](choose, axes) if name in _NUMBERS else ()
     if name in _NUMBERS and not numbers:  # an array without axes

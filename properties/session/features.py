@@ -96,7 +96,7 @@ def possible() -> list[str]:
     found = []
     for (of, values), (other, others) in combinations(sorted(FEATURES.items()), 2):
         for a, b in product(values, others):
-            if not _excluded({of: a, other: b}):
+            if not excluded({of: a, other: b}):
                 found.append(" × ".join(sorted((f"{of} {a}", f"{other} {b}"))))
     return found
 
@@ -105,7 +105,7 @@ LAYERS = ("Conv", "ConvTranspose")
 WINDOWS = ("fold", "unfold")
 
 
-def _excluded(pair: dict[str, str]) -> bool:
+def excluded(pair: dict[str, str]) -> bool:
     """Whether no valid case can have both features."""
     op, padding, output = pair.get("op"), pair.get("padding"), pair.get("output")
     kind = np.dtype(pair["dtype"]).kind if "dtype" in pair else None
