@@ -27,6 +27,7 @@ from .comparison.mismatch import mismatches
 from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
 from .session.isolated_run import IsolatedRun, isolates
+from .session.measuring import measure
 from .session.options import Options
 from .session.report import versions
 from .session.reporter import Reporter, show
@@ -179,6 +180,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None if collection_path == METAMORPHIC else True
     named = config.option.markexpr or any("selftest" in argument for argument in config.args)
     return True if collection_path == SELFTEST and not named else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Learn how fast the engine is, in each process that has tests."""
+    if session.items and not session.config.option.collectonly:
+        measure(session.config.stash[session_key])
 
 
 @pytest.fixture

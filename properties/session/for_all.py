@@ -22,6 +22,7 @@ from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import EngineHang, Mismatch, Status, Verdict, mismatches
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
 from .confirmation import confirmed, settled
+from .quota import Quota, leaves_out
 from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
@@ -174,6 +175,9 @@ def _as_test(made: Property) -> Any:
         if isinstance(source, int):
             made.explore(source, session)
             return
+        if not session.options.cases and leaves_out(session.engine, source):
+            session.statistics.left_out["lines"] += 1
+            pytest.skip("too large for a slow engine")
         try:
             verdict = session.check(predicate, source)
         except Mismatch as mismatch:
@@ -212,7 +216,11 @@ def _search(
     found: dict[type[Mismatch], Mismatch] = {}
     drawn: list[Case] = []
 
+    quota = Quota(session.engine, session.statistics, examples)
+
     def observed(case: Case, independently: bool) -> None:
+        if not quota.admits(case):
+            return
         drawn.append(case)
         try:
             verdict = session.check(predicate, case)
@@ -229,14 +237,17 @@ def _search(
     holds.__name__ = predicate.__name__  # a part of the key in Hypothesis' database
     for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
         found[type(mismatch)] = mismatch
+    quota.close()
     more = min(examples, max(FEWEST, len(drawn))) if found else examples
+    quota = Quota(session.engine, session.statistics, more)
     for case in islice(plainly(digest, options.ops, options.dtypes) if plainly else (), more):
-        if EngineHang in found:
+        if EngineHang in found or quota.is_used_up:
             break
         try:
             observed(case, independently=True)
         except Mismatch as mismatch:
             found[type(mismatch)] = mismatch
+    quota.close()
     if smallest := _smallest(predicate, session, found):
         raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
 

@@ -14,6 +14,7 @@ from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch
+from .quota import left_out
 from .statistics import Row, Statistics
 
 
@@ -78,6 +79,7 @@ def summary(statistics: Statistics) -> Iterable[str]:
     for name in ("not_judged", "deviates"):
         if n := sum(getattr(row, name) for row in statistics.rows.values()):
             yield f"{n:,} {OTHERWISE[name]}"
+    yield from left_out(statistics)
     yield "output and gradients: worst error ÷ bound of the engine | of torch in the same dtype"
 
 

@@ -76,6 +76,7 @@ class Statistics:
     pairs: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
+    left_out: Counter[str] = field(default_factory=Counter)  # of a slow engine
     rounded: int = 0
 
     def row(self, op: str) -> Row:
@@ -135,6 +136,7 @@ class Statistics:
             "pairs": dict(self.pairs),
             "drawn": dict(self.drawn),
             "independent": dict(self.independent),
+            "left_out": dict(self.left_out),
         }
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
@@ -145,6 +147,7 @@ class Statistics:
         self.pairs.update(dumped["pairs"])
         self.drawn.update(dumped["drawn"])
         self.independent.update(dumped["independent"])
+        self.left_out.update(dumped["left_out"])
 
 
 _UNCHECKED = {

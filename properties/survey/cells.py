@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ..cases.case import Case, Operand
-from ..cases.edit import natural, with_argument, with_arguments, with_operand
-from ..cases.operation import GRADIENTS, OPS, OUTPUT, PER_AXIS, Op
+from ..cases.case import Case
+from ..cases.edit import with_argument, with_operand
+from ..cases.operation import GRADIENTS, OPS, OUTPUT, Op
 from ..cases.rules import RULES
 from ..generation.appearance import word
 from ..generation.geometry import Axis, Geometry, same_border
 from ..generation.invalid import SPOILERS, batched
+from ..generation.plain import case_of
 from ..generation.sampling import choosing
 from ..generation.valid import TALL, drawable
 from ..session.features import FEATURES, excluded
@@ -63,15 +64,11 @@ def bases(op: Op) -> tuple[Geometry, ...]:
     return one, two, Geometry(op, axes[: op.axes], channels=2, filters=3)
 
 
-def case_of(geometry: Geometry, dtype: str) -> Case:
-    """The plainest call of `geometry`; the more elements it has, the less plain are its data."""
-    op = geometry.op
-    operands = {name: Operand(shape, dtype) for name, shape in geometry.shapes.items()}
-    given = {k: natural(v) if k in PER_AXIS else v for k, v in geometry.arguments.items()}
-    texts = {k: geometry.word for k in ("padding",) if geometry.word}
-    small = max(axis.taps for axis in geometry.axes)
-    data = "ones" if small == 1 else "ramp" if small == 2 else "integers:1"
-    return with_arguments(Case(op.name, operands, {}, data), **{**given, **texts})
+def plainest(geometry: Geometry, dtype: str) -> Case:
+    """The plainest call of `geometry`; the more taps it has, the less plain are its data."""
+    taps = max(axis.taps for axis in geometry.axes)
+    data = "ones" if taps == 1 else "ramp" if taps == 2 else "integers:1"
+    return case_of(geometry, dtype, data)
 
 
 def questions(op: Op, dtype: str, dtypes: Sequence[str], sound: Sequence[Geometry]) -> list[Cell]:
@@ -96,12 +93,12 @@ def _cases(op: Op, dtype: str, of: str, which: str, sound: Sequence[Geometry]) -
         if which == "per axis" and op.axes == 1:
             return
         for geometry in sound:
-            changed = case_of(change(geometry, which), dtype)
-            if changed.shapes != case_of(geometry, dtype).shapes or changed.arguments:
+            changed = plainest(change(geometry, which), dtype)
+            if changed.shapes != plainest(geometry, dtype).shapes or changed.arguments:
                 yield changed
     else:
         for geometry in sound:
-            yield from _LOOKS[of](case_of(geometry, dtype), which, geometry)
+            yield from _LOOKS[of](plainest(geometry, dtype), which, geometry)
 
 
 def derived(op: Op, agreed: Sequence[Cell]) -> list[Cell]:
@@ -121,7 +118,7 @@ def derived(op: Op, agreed: Sequence[Cell]) -> list[Cell]:
 def _rejections(op: Op, dtype: str, sound: Sequence[Geometry]) -> Iterator[Cell]:
     """One cell for each argument that can be wrong, with every way to spoil it."""
     found: dict[str, list[Case]] = {}
-    valid = batched(case_of(sound[-1], dtype))
+    valid = batched(plainest(sound[-1], dtype))
     for seed in range(SPOILT):
         for spoiler in SPOILERS[op.family]:
             choose = choosing(seed) if seed else _simplest
@@ -224,7 +221,7 @@ Look = Callable[[Case, str, Geometry], Iterator[Case]]
 
 
 def _in_dtype(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
-    yield case_of(geometry, which)
+    yield plainest(geometry, which)
 
 
 def _laid_out(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
@@ -239,7 +236,7 @@ def _laid_out(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
 
 def _filled(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
     rule = RULES[which]
-    fit = case if rule.fills(case.dtype) else case_of(geometry, "int64")
+    fit = case if rule.fills(case.dtype) else plainest(geometry, "int64")
     for seed in range(1, 4) if rule.seeded else ():
         yield replace(fit, data=f"{which}:{seed}")
     if not rule.seeded:
@@ -255,7 +252,7 @@ def _said(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
         if OPS[case.op].is_layer:  # of a function, only its gradients are given shapes
             yield replace(case, sizes="list")
     else:
-        strided = case_of(_GEOMETRIES["stride", ">1"](geometry, ""), case.dtype)
+        strided = plainest(_GEOMETRIES["stride", ">1"](geometry, ""), case.dtype)
         value = [2] * len(geometry.axes) if which == "list" else np.int64(2)
         yield with_argument(strided, "stride", value)
 
@@ -270,5 +267,5 @@ _LOOKS: dict[str, Look] = {
 
 def plain_cell(op: Op, geometries: Sequence[Geometry], dtype: str) -> Cell:
     """The cell of the plain calls."""
-    cases = tuple(case_of(geometry, dtype) for geometry in geometries)
+    cases = tuple(plainest(geometry, dtype) for geometry in geometries)
     return Cell(op.name, *PLAIN, OUTPUT, cases)

@@ -68,7 +68,8 @@ class Survey:
     def findings(self, op: str) -> list[dict[str, Any]]:
         """What is found of one op, fit to be sent."""
         self._isolation.warm_up()
-        return [vars(f) for f in Surveyor(self._session, self._seconds()).survey(OPS[op])]
+        found = Surveyor(self._session, self._seconds()).survey(OPS[op])
+        return [{**vars(f), "answer": f.answer.value} for f in found]
 
     def _seconds(self) -> float:
         """The time for one more op: its share, and what those before it left of theirs."""
