@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..cases.case import Case
+from ..cases.data import arrays
 from ..cases.operation import GRADIENTS, OPS, OUTPUT, Op
 from ..comparison.compare import Comparison
 from ..comparison.deviations import is_excused
@@ -29,8 +30,8 @@ from ..comparison.mismatch import (
     Status,
     Verdict,
 )
-from ..comparison.outcome import Outcome
-from ..session.isolation import CAN_FORK, Judge, Sparing, here
+from ..comparison.outcome import Operands, Outcome
+from ..session.isolation import CAN_FORK, Isolation, Judge, Sparing, here
 from ..session.session import Predicate, Result, Session
 from .cells import CONDUCT, GRADIENT, Cell, bases, derived, plain_cell, questions
 
@@ -92,6 +93,7 @@ class Surveyor:
     """Surveys the ops of the engine of a session, one after another."""
 
     def __init__(self, session: Session, seconds: float) -> None:
+        Isolation(session).warm_up()
         self._session = session
         self._until = time.monotonic() + seconds
         self._judge = Judge(session) if CAN_FORK else None
@@ -239,17 +241,24 @@ def _about(comparison: Comparison, name: str) -> Comparison:
     return replace(comparison, expected=replace(expected, values=values))
 
 
+def _given(comparison: Comparison) -> tuple[Operands, Any]:
+    """Arrays for the engine alone: what it writes to must not change the reference's."""
+    filled, gradient = arrays(comparison.case), comparison.grad_output
+    return filled.operands, None if gradient is None else filled.grad_output(gradient.shape)
+
+
 def output(case: Case, session: Session) -> Verdict:
     """The output alone: no gradient is asked for."""
     engine, comparison = session.engine, Comparison.of(case, session.oracle)
-    return _excusing(_about(comparison, OUTPUT), engine, engine.call(case, comparison.operands))
+    operands, _ = _given(comparison)
+    return _excusing(_about(comparison, OUTPUT), engine, engine.call(case, operands))
 
 
 def _gradient(name: str) -> Predicate:
     def gradient(case: Case, session: Session) -> Verdict:
         comparison = Comparison.of(case, session.oracle)
         engine = _offering(session.engine, OPS[case.op], name)
-        got = engine.call(case, comparison.operands, comparison.grad_output)
+        got = engine.call(case, *_given(comparison))
         if got.error is None and not got.hung and name not in got.values:
             return Verdict(Status.NOT_CLAIMED)
         only = replace(got, values={k: v for k, v in got.values.items() if k == name})

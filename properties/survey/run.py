@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from ..cases.operation import OPS
-from ..session.isolation import Isolation
 from ..session.session import Session
 from .judging import SECONDS, Answer, Finding, Surveyor
 from .table import WRITERS, Table, on_terminal
@@ -50,7 +49,6 @@ class Survey:
 
     def __init__(self, config: pytest.Config, session: Session) -> None:
         self._config, self._session = config, session
-        self._isolation = Isolation(session)
         self._found: list[Finding] = []
         self._start = 0.0
         self._surveyed = 0
@@ -67,7 +65,6 @@ class Survey:
 
     def findings(self, op: str) -> list[dict[str, Any]]:
         """What is found of one op, fit to be sent."""
-        self._isolation.warm_up()
         found = Surveyor(self._session, self._seconds()).survey(OPS[op])
         return [{**vars(f), "answer": f.answer.value} for f in found]
 
