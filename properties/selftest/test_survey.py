@@ -137,7 +137,9 @@ def test_a_fault_shows_in_its_cell_alone(fault: Callable[[Call], Any], cells: Sh
 
 
 def test_an_engine_that_gives_float64_is_surveyed_in_float64() -> None:
-    found = shown(surveyed(wrongly(in_float64), "conv2d"))
+    findings = surveyed(wrongly(in_float64), "conv2d")
+    found = shown(findings)
+    assert findings[0].why == "in float64, where float32 does not agree"
     assert found["dtype float32"] == "differs"
     assert "dtype float64" not in found
     assert "stride >1" not in found
@@ -171,7 +173,7 @@ def test_what_the_time_does_not_suffice_for_is_not_judged() -> None:
 def test_the_case_of_a_cell_is_small_and_shows_it() -> None:
     (found,) = [f for f in surveyed(wrongly(no_words), "conv2d") if f.answer is Answer.REJECTS]
     assert found.case == "conv2d((1, 1, 1, 1), (1, 1, 1, 1), padding='same')"
-    assert found.why == "raised on a valid call: ValueError: expected a number"
+    assert found.why == "raised on a valid call; ValueError: expected a number"
     assert str(parse(found.case)) == found.case
 
 

@@ -126,7 +126,7 @@ class Surveyor:
     def _soundest(self, op: Op) -> tuple[Finding, str, list[Any]]:
         """The dtype in which most plain calls agree, and these."""
         kinds = [d for d in self._session.options.dtypes if d in PREFERRED]
-        found = []
+        found: list[tuple[Finding, str, list[Any]]] = []
         for dtype in kinds or self._session.options.dtypes[:1]:
             cell = plain_cell(op, bases(op), dtype)
             one_by_one = [self._of(replace(cell, cases=(case,))) for case in cell.cases]
@@ -135,7 +135,10 @@ class Surveyor:
                 for geometry, finding in zip(bases(op), one_by_one, strict=True)
                 if finding.answer is Answer.AGREES
             ]
-            found.append((_first_of(one_by_one), dtype, sound))
+            plain = _first_of(one_by_one)
+            if found and plain.answer is Answer.AGREES:
+                plain = replace(plain, why=f"in {dtype}, where {found[0][1]} does not agree")
+            found.append((plain, dtype, sound))
             if len(sound) == len(one_by_one):
                 break
         return max(found, key=lambda each: len(each[2]))
@@ -183,9 +186,11 @@ def _first_of(findings: list[Finding]) -> Finding:
 
 
 def reason(mismatch: Mismatch) -> str:
-    """Why, in one line: the kind of failure, and what the engine raised, if it did."""
-    raised = [text for name, text in mismatch.details if name == "raised"]
-    return ": ".join([mismatch.headline, *raised])
+    """Why, in one line: the kind of failure, and what of its block says most."""
+    told = dict(mismatch.details)
+    names = [name for name in ("raised", "torch raised", "worst") if name in told]
+    both = [f"{name}: {told[name]}" for name in ("engine", "torch") if name in told]
+    return "; ".join([mismatch.headline, *([told[names[0]]] if names else both)])
 
 
 def offers(engine: Engine, op: Op, gradient: str) -> bool:

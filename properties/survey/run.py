@@ -82,6 +82,8 @@ class Survey:
             self._found += [Finding(**{**f, "answer": Answer(f["answer"])}) for f in found]
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if not self._found:  # the run was stopped before the first op
+            return
         engine = self._session.engine.spec
         terminalreporter.section(f"what {engine} can do")
         for line in on_terminal(Table(self._found), engine):

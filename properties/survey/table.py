@@ -14,7 +14,7 @@ from typing import Any
 from ..cases.line import parse
 from ..cases.operation import OPS
 from ..session.report import replay, versions
-from .cells import KINDS
+from .cells import KINDS, PLAIN
 from .judging import Answer, Finding
 
 WIDTH = 100
@@ -42,6 +42,7 @@ LEGEND = {
     Answer.NOT_OFFERED: "has no such function",
     Answer.NOT_JUDGED: "not judged",
 }
+BLANK = "  not asked: the op has no such thing, or its plain calls do not agree"
 Key = tuple[str, str]  # what a feature is of, and which
 Answers = dict[Key, Finding]
 
@@ -164,6 +165,10 @@ def on_terminal(table: Table, engine: str) -> Iterator[str]:
         yield from (" " * 14 + line for line in lines[1:])
     yield ""
     yield from (f"{SYMBOLS[answer]} {LEGEND[answer]}" for answer in table.answers)
+    yield BLANK
+    for column in table.columns:
+        if note := column.answers[PLAIN].why * (column.answers[PLAIN].answer is Answer.AGREES):
+            yield f"{title(column)}: all but the dtypes {note}"
     yield from _details(table, engine)
 
 
