@@ -114,7 +114,8 @@ def test_the_wheel_judges_a_users_package(
 
 def test_a_line_that_failed_there_replays_there(installed: Path, here: Path) -> None:
     case = "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=(1, 2))"
-    first = ran(installed, here, "pytest", "--engine", "mypackage.conv", "--case", case)
+    words = ("--engine", "mypackage.conv", "--case", case, "-k", "equals_the_oracle")
+    first = ran(installed, here, "pytest", *words)
     (line, *_) = re.findall(r"^  replay +(pytest .*)$", first.stdout, re.MULTILINE)
     again = ran(installed, here, *shlex.split(line), "-k", "equals_the_oracle")
     assert again.returncode == pytest.ExitCode.TESTS_FAILED

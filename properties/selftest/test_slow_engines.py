@@ -69,6 +69,19 @@ def test_an_engine_that_dies_when_it_is_measured_has_no_pace() -> None:
     assert judged.paces == {}
 
 
+def waits(*given: Any, **named: Any) -> None:
+    time.sleep(600)
+
+
+def test_measuring_an_engine_that_hangs_ends_soon() -> None:
+    judged = Engine("waits", SimpleNamespace(conv3d=waits))
+    judged.patience = 0.1
+    start = time.monotonic()
+    measure(Session(judged, Options(judged.ops)))
+    assert time.monotonic() - start < 20
+    assert judged.paces["conv3d"] == Pace()
+
+
 def test_a_fast_engine_is_spared_nothing() -> None:
     judged = at_pace(FAST)
     quota = Quota(judged, Statistics(), asked=1)

@@ -35,9 +35,14 @@ def measure(session: Session) -> None:
 
 
 def paced(case: Case, session: Session) -> Pace:
-    """The pace of the op of `case`."""
+    """The pace of the op of `case`; none where a plain call fails."""
     op, engine = OPS[case.op], session.engine
-    overhead, wide, deep = (_seconds(engine, case_of(g)) for g in (small(op), _wide(op), _deep(op)))
+    times = []
+    for geometry in (small(op), _wide(op), _deep(op)):
+        times.append(_seconds(engine, case_of(geometry)))
+        if times[-1] == inf:  # the next ones would only take as long to fail
+            return Pace()
+    overhead, wide, deep = times
     scale = 1
     if deep < QUICK:  # what calls of NumPy compute is faster the larger they are
         scale = LARGER
@@ -45,11 +50,11 @@ def paced(case: Case, session: Session) -> Pace:
     per_element = max(0.0, wide - overhead) / size(case_of(_wide(op)))[0]
     elements, products = size(case_of(_deep(op, scale)))
     rest = max(0.0, deep - overhead - elements * per_element)
-    return Pace(per_element, rest / products if products else 0.0)
+    return Pace(per_element, rest / products if products and deep < inf else 0.0)
 
 
 def _seconds(engine: Engine, case: Case) -> float:
-    """The time of one call with its gradients; 0 where it raises."""
+    """The time of one call with its gradients; `inf` where it fails."""
     filled = arrays(case)
     shape = case.output_shape
     assert shape is not None
@@ -60,7 +65,7 @@ def _seconds(engine: Engine, case: Case) -> float:
         outcome = engine.call(case, filled.operands, grad_output)
         best = min(best, time.perf_counter() - start)
         if outcome.error is not None or outcome.hung:
-            return 0.0
+            return inf
         if best > ENOUGH:
             break
     return best
