@@ -11,14 +11,17 @@ from ..cases.operation import OPS
 
 @dataclass(frozen=True)
 class Pace:
-    """The seconds of a call with its gradients, for each element and for each multiply-add."""
+    """The seconds of a call with its gradients: for each element, each multiply-add, any call."""
 
     per_element: float = 0.0
     per_product: float = 0.0
+    per_call: float = 0.0
+
+    def of(self, elements: int, products: int) -> float:
+        return elements * self.per_element + products * self.per_product
 
     def seconds(self, case: Case) -> float:
-        elements, products = size(case)
-        return elements * self.per_element + products * self.per_product
+        return self.per_call + self.of(*size(case))
 
 
 def size(case: Case) -> tuple[int, int]:

@@ -15,10 +15,10 @@ from ..generation.plain import case_of
 from .isolation import CAN_FORK, Judge
 from .session import Predicate, Session
 
-ROUNDS = 3  # the fastest counts: others may have waited for the processor
+ROUNDS = 7  # the fastest counts: others may have waited for the processor
 QUICK = 0.002  # seconds: what takes less is measured on a larger call too
 LARGER = 8  # times as many channels and filters
-ENOUGH = 0.02  # seconds: a call that takes so long need not be measured again
+ENOUGH = 0.1  # seconds after which no further round is begun
 
 
 def measure(session: Session) -> None:
@@ -38,11 +38,11 @@ def paced(case: Case, session: Session) -> Pace:
     """The pace of the op of `case`; none where a plain call fails."""
     op, engine = OPS[case.op], session.engine
     times = []
-    for geometry in (small(op), _wide(op), _deep(op)):
+    for geometry in (small(op), small(op), _wide(op), _deep(op)):
         times.append(_seconds(engine, case_of(geometry)))
         if times[-1] == inf:  # the next ones would only take as long to fail
             return Pace()
-    overhead, wide, deep = times
+    _, overhead, wide, deep = times  # the first call of all may load what others find loaded
     scale = 1
     if deep < QUICK:  # what calls of NumPy compute is faster the larger they are
         scale = LARGER
@@ -50,23 +50,25 @@ def paced(case: Case, session: Session) -> Pace:
     per_element = max(0.0, wide - overhead) / size(case_of(_wide(op)))[0]
     elements, products = size(case_of(_deep(op, scale)))
     rest = max(0.0, deep - overhead - elements * per_element)
-    return Pace(per_element, rest / products if products and deep < inf else 0.0)
+    per_product = rest / products if products and deep < inf else 0.0
+    return Pace(per_element, per_product, overhead)
 
 
 def _seconds(engine: Engine, case: Case) -> float:
-    """The time of one call with its gradients; `inf` where it fails."""
+    """The shortest time of one call with its gradients; `inf` where it fails."""
     filled = arrays(case)
     shape = case.output_shape
     assert shape is not None
     grad_output = filled.grad_output(shape) if OPS[case.op].has_gradients else None
-    best = inf
+    best, left = inf, ENOUGH
     for _ in range(ROUNDS):
         start = time.perf_counter()
         outcome = engine.call(case, filled.operands, grad_output)
-        best = min(best, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        best, left = min(best, seconds), left - seconds
         if outcome.error is not None or outcome.hung:
             return inf
-        if best > ENOUGH:
+        if left < 0:
             break
     return best
 

@@ -18,7 +18,7 @@ from .statistics import Statistics
 
 CALLS = 3  # of the engine, for most cases
 ELEMENTS, PRODUCTS = 200, 2000  # of a case that is drawn, as a rule
-FAST = 0.002  # seconds that such a case takes an engine of which nothing is left out
+FAST = 0.004  # seconds that such a case takes an engine of which nothing is left out
 EACH = 0.003  # seconds for a case, on average, of one that is slower
 LARGEST = 0.05  # of the time for many cases, what one of them may take
 LINE = 5.0  # seconds that a line of the corpus may take
@@ -31,7 +31,7 @@ def expected(engine: Engine, source: Case | CaseSequence) -> float:
 
 
 def is_slow(engine: Engine) -> bool:
-    usual = [ELEMENTS * p.per_element + PRODUCTS * p.per_product for p in engine.paces.values()]
+    usual = [pace.per_call + pace.of(ELEMENTS, PRODUCTS) for pace in engine.paces.values()]
     return CALLS * max(usual, default=0.0) > FAST
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from ..cases.operation import OPS
+from ..session.isolation import CAN_FORK
 from ..session.session import Session
 from .judging import SECONDS, Answer, Finding, Surveyor
 from .table import WRITERS, Table, on_terminal
@@ -44,6 +46,12 @@ class OpItem(pytest.Item):
 NAME = "convolution-survey"
 
 
+def busy() -> float:
+    """How many processes share a processor: so many times longer does a survey take."""
+    processors = os.cpu_count() or 1
+    return max(1.0, os.getloadavg()[0] / processors) if CAN_FORK else 1.0
+
+
 class Survey:
     """A plugin of every process of the run."""
 
@@ -73,7 +81,7 @@ class Survey:
         self._start = self._start or time.monotonic()
         self._surveyed += 1
         options = self._session.options
-        share = SECONDS * options.workers / len(options.ops)
+        share = SECONDS * busy() * options.workers / len(options.ops)
         return self._surveyed * share - (time.monotonic() - self._start)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
