@@ -1,3 +1,7 @@
-"""Loads the harness's plugin."""
+"""Loads the harness's plugin where neither the settings nor an option of the run has."""
 
-pytest_plugins = ["properties.plugin"]
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("properties.plugin")

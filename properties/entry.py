@@ -64,13 +64,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--write-known", metavar="FILE", help="record all failures, and write such a file"
     )
+    group.addoption(
+        "--survey",
+        action="store_true",
+        help="show what the engine can do, op by op and feature by feature, and nothing else",
+    )
+    group.addoption(
+        "--survey-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write the survey to FILE.md or FILE.json as well",
+    )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Load the plugin for a run that names an engine or a case, wherever it starts."""
-    given = early_config.known_args_namespace
-    if given.engine or given.case:
+    """Load the plugin for a run that asks for it, wherever it starts."""
+    if is_asked_for(early_config):
         early_config.pluginmanager.import_plugin(PLUGIN)
+
+
+def is_asked_for(config: pytest.Config) -> bool:
+    """Whether a run names an engine, a case, a survey, or the properties themselves."""
+    given = config.known_args_namespace
+    names_properties = given.pyargs and "properties" in given.file_or_dir
+    return bool(given.engine or given.case or given.survey or given.survey_file or names_properties)

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, settings
 
+from . import entry
 from .cases.case import Case
 from .cases.files import CORPUS, read_cases
 from .cases.operation import OPS
@@ -31,14 +32,20 @@ from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
 from .session.isolated_run import IsolatedRun, isolates
 from .session.known_run import KnownShortcomings
+from .session.measuring import measure
 from .session.options import Options
 from .session.replay import keep
 from .session.report import versions
 from .session.reporter import Reporter, show
 from .session.session import Session
 from .session.snippet import script
+from .survey import run as survey
 
 pytest_plugins = ["properties.entry"]  # the options, unless the installed package gave them
+
+# What our own engine is held to. torch 2.13 warns once per process when an even kernel meets
+# padding='same'; the result is right.
+WARNINGS = ("error", "ignore:Using padding='same' with even kernel lengths:UserWarning")
 
 SELFTEST = Path(__file__).parent / "selftest"
 METAMORPHIC = Path(__file__).parent / "test_metamorphic.py"
@@ -64,6 +71,7 @@ REJECTIONS = {
     Errors.REJECTS: "of whatever type and text, wherever torch rejects",
     Errors.IGNORE: "not judged: only calls that torch takes are",
 }
+ArgsSource = pytest.Config.ArgsSource
 session_key = pytest.StashKey[Session]()
 
 
@@ -77,8 +85,13 @@ def pytest_configure(config: pytest.Config) -> None:
     session = config.stash[session_key] = _session(config, folder)
     if isolates(config):
         config.pluginmanager.register(IsolatedRun(config, session), "convolution-isolation")
-    if not session.engine.strict:  # what an outsider warns of is not ours to judge
-        config.addinivalue_line("filterwarnings", "ignore")
+    if survey.is_asked_for(config):
+        config.pluginmanager.register(survey.Survey(config, session), survey.NAME)
+    # what an outsider warns of is not ours to judge
+    for line in WARNINGS if session.engine.strict else ("ignore",):
+        config.addinivalue_line("filterwarnings", line)
+    if entry.is_asked_for(config) and config.args_source is ArgsSource.INVOCATION_DIR:
+        config.args = [str(Path(__file__).parent)]  # a run that names no path, from elsewhere
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporter(config, session, folder), "convolution-reporter")
         config.pluginmanager.register(KnownShortcomings(config, session), "convolution-known")
@@ -208,6 +221,8 @@ def _source(item: pytest.Item) -> Any:
 
 def _is_asked_for(session: Session, item: pytest.Item) -> bool:
     """With --case only properties run; with another engine only what judges that engine."""
+    if isinstance(item, survey.OpItem):
+        return True
     found: Property | None = getattr(getattr(item, "function", None), "property", None)
     for_this_engine = session.engine.strict or (found is not None and not found.own_only)
     if session.options.budget:
@@ -231,6 +246,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None if collection_path == METAMORPHIC else True
     named = config.option.markexpr or any("selftest" in argument for argument in config.args)
     return True if collection_path == SELFTEST and not named else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Learn how fast the engine is, in each process that has tests."""
+    if session.items and not session.config.option.collectonly:
+        measure(session.config.stash[session_key])
 
 
 @pytest.fixture

@@ -15,13 +15,15 @@ from ..cases.operation import GRADIENTS, OPS, OUTPUT, work
 from . import conduct
 from .calling import by_name, call_function, call_layer, construct, gradients, output_size
 from .outcome import Operands, Outcome, Results, is_array, is_numeric
+from .pace import Pace
 from .stage import STAGE
 from .surroundings import changed, surroundings
 from .watchdog import Overdue, Timer
 
 PATIENCE = 1.0  # seconds of processor time that the smallest call may take
 IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
-SLOWEST = 1e-5  # seconds that a multiply-add may take: three calls of a pure Python loop
+SLOWEST = 1e-5  # seconds that a multiply-add may take, at least
+LONGEST = 12  # calls of the engine, at its pace, that one may take: three, and some to wait for
 
 
 class Errors(StrEnum):
@@ -108,6 +110,7 @@ class Engine:
         self.ops = tuple(name for name in OPS if callable(getattr(namespace, name, None)))
         self.left: tuple[str, ...] = ()  # what its import left changed
         self.timer, self.patience = Timer(), PATIENCE
+        self.paces: dict[str, Pace] = {}  # by op, as they were measured
         self.isolated = False  # in a process of its own, which no person's Ctrl-C reaches
         self.declared: Mapping[str, str] = getattr(namespace, "accumulator", {})
         self.accuracy: Mapping[str, tuple[str, float]] = getattr(namespace, "accuracy", {})
@@ -207,7 +210,8 @@ class Engine:
 
     def _time(self, case: Case, operands: Operands) -> float:
         """The seconds that a call may take."""
-        return self.patience + work(OPS[case.op], operands) * SLOWEST
+        least = work(OPS[case.op], operands) * SLOWEST
+        return self.patience + max(least, LONGEST * self.paces.get(case.op, Pace()).seconds(case))
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
         """What the call means, whatever the form of its line: the output and, with `grad_output`,

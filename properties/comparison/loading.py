@@ -151,12 +151,12 @@ def by_definition(package: ModuleType) -> Engine:
         if op.is_layer:
             names[op.name] = type(op.name, (getattr(package, op.name),), {"algorithm": definition})
         elif op.has_gradients:
-            functions = _computed_by(definition, package, op)
+            functions = computed_by(definition, package, op)
             names[op.name], grad[f"{op.name}_input"], grad[f"{op.name}_weight"] = functions
     return Engine("definition", SimpleNamespace(**names, grad=SimpleNamespace(**grad)))
 
 
-def _computed_by(
+def computed_by(
     algorithm: ModuleType, package: ModuleType, op: Op
 ) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """A function of our engine and its two gradients, with another algorithm."""

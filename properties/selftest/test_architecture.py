@@ -33,6 +33,7 @@ FLOORS = (
     {"shrinking"},
     {"metamorphic"},
     {"session"},
+    {"survey"},
     {"plugin"},
     {"benchmark"},
 )

@@ -178,7 +178,7 @@ def possible(asked: Asked | None = None) -> list[str]:
     }
     for (of, values), (other, others) in combinations(sorted(left.items()), 2):
         for a, b in product(values, others):
-            if not _excluded({of: a, other: b}):
+            if not excluded({of: a, other: b}):
                 found.append(_pair(f"{of} {a}", f"{other} {b}"))
     return found
 
@@ -187,7 +187,7 @@ LAYERS = ("Conv", "ConvTranspose")
 WINDOWS = ("fold", "unfold")
 
 
-def _excluded(pair: dict[str, str]) -> bool:
+def excluded(pair: dict[str, str]) -> bool:
     """Whether no valid case, and no sequence, can have both features."""
     if "sequence" in pair:
         return _never_varies(pair)

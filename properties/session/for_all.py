@@ -26,6 +26,7 @@ from ..generation.rare import with_rare_pairs
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
 from .confirmation import settled
 from .features import features, possible, two_features
+from .quota import Quota, leaves_out
 from .report import described
 from .session import Predicate, Session
 
@@ -198,6 +199,9 @@ def _as_test(made: Property) -> Any:
         if isinstance(source, int):
             made.explore(source, session)
             return
+        if not session.options.cases and leaves_out(session.engine, source):
+            session.statistics.left_out["lines"] += 1
+            pytest.skip("too large for a slow engine")
         try:
             verdict = session.check(predicate, source)
         except Mismatch as mismatch:
@@ -237,7 +241,11 @@ def _search(
     found: dict[type[Mismatch], Mismatch] = {}
     drawn: list[Case] = []
 
+    quota = Quota(session.engine, session.statistics, examples)
+
     def observed(case: Case, independently: bool) -> None:
+        if not quota.admits(case):
+            return
         drawn.append(case)
         try:
             verdict = session.check(predicate, case)
@@ -256,18 +264,21 @@ def _search(
         cases = cases.map(options.narrowing.fitted).filter(bool)
     for mismatch in _failures(settings(max_examples=examples), digest, given(cases)(holds)):
         found[type(mismatch)] = mismatch
+    quota.close()
     more = min(examples, max(FEWEST, len(drawn))) if found else examples
+    quota = Quota(session.engine, session.statistics, more)
     plain = plainly(digest, options.ops, options.dtypes) if plainly else ()
     beyond = also(digest, session) if also else ()
     independent = ((case, True) for case in islice(fitting(plain), more))
     further = ((case, False) for case in islice(fitting(beyond), more // FURTHER))
     for case, independently in chain(independent, further):
-        if EngineHang in found:
+        if EngineHang in found or quota.is_used_up:
             break
         try:
             observed(case, independently)
         except Mismatch as mismatch:
             found[type(mismatch)] = mismatch
+    quota.close()
     if smallest := _smallest(predicate, session, found):
         raise smallest[0] if len(smallest) == 1 else ExceptionGroup("", smallest)
 

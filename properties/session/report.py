@@ -17,6 +17,7 @@ from ..cases.sequence import CaseSequence, cases_of, is_at_once
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch
+from .quota import left_out
 from .statistics import Row, Statistics
 
 WIDTH = 100  # columns of a block
@@ -116,6 +117,7 @@ def summary(statistics: Statistics) -> Iterable[str]:
             line, ratio = max(row.least_likely.items(), key=lambda found: found[1])
             beyond = f"{row.unlikely:,} errors, within the bound, are beyond {UNLIKELY}"
             yield f"{beyond}: {ratio:.3g} × in {line}"
+    yield from left_out(statistics)
     yield "output and gradients: worst error ÷ bound of the engine | of torch in the same dtype"
 
 

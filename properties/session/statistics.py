@@ -94,6 +94,7 @@ class Statistics:
     pairs: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
+    left_out: Counter[str] = field(default_factory=Counter)  # of a slow engine
     rounded: int = 0
     known: Counter[str] = field(default_factory=Counter)  # which lines excused a failure together
     failures: dict[str, Failure] = field(default_factory=dict)  # recorded, the shortest of a key
@@ -182,6 +183,7 @@ class Statistics:
             "drawn": dict(self.drawn),
             "independent": dict(self.independent),
             "known": dict(self.known),
+            "left_out": dict(self.left_out),
         }
 
     def whole(self) -> dict[str, Any]:
@@ -197,6 +199,7 @@ class Statistics:
         self.pairs.update(dumped["pairs"])
         self.drawn.update(dumped["drawn"])
         self.independent.update(dumped["independent"])
+        self.left_out.update(dumped["left_out"])
         self.known.update(dumped.get("known", {}))
         for failure in dumped.get("failures", ()):
             kind, calls, source, headline = failure

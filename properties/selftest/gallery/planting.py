@@ -79,14 +79,14 @@ def caught(kind: type[Mismatch], line: str) -> Callable[[Fault], Fault]:
     """Hang a wrong convolution of any number of axes."""
 
     def hang(fault: Fault) -> Fault:
-        functions = {f"conv{n}d": _planted(fault, n) for n in (1, 2, 3)}
+        functions = {f"conv{n}d": planted(fault, n) for n in (1, 2, 3)}
         GALLERY.append(Wrong(fault.__name__, SimpleNamespace(**functions), kind, line))
         return fault
 
     return hang
 
 
-def _planted(fault: Fault, axes: int) -> Callable[..., Any]:
+def planted(fault: Fault, axes: int) -> Callable[..., Any]:
     right = getattr(engine, f"conv{axes}d")
 
     def conv(
