@@ -193,7 +193,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     shards = [] if options.asked else [*range(found.shards)]
     if found.spends_budget and options.budget:
         shards = [*range(PIECES * options.workers)]
-    if found.takes_lines and not options.cases:
+    if found.takes_lines and not options.asked:
         known = options.known
         examples = known.examples if found.takes_corpus else known.broken_relations
         cases += tuple(case for case in examples if isinstance(case, found.takes))

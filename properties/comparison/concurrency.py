@@ -34,7 +34,6 @@ from .watchdog import Overdue
 TRIES = 10  # to stop a thread; one that waits in a call for ever costs nothing
 GOLDEN = 0.6180339887  # multiples of it are spread evenly between integers
 HERE = str(Path(__file__).parent)  # code that no thread is interrupted in
-EVERY = (1,)  # lines of Python that a thread runs until the next one, in rounds of turns
 INTERRUPTIONS = 6  # rounds in which the first thread is interrupted once
 FREELY = 4  # calls of one thread in the round without turns
 WAIT = 0.1  # seconds for a turn to come: the other thread may wait for what this one holds
@@ -135,18 +134,19 @@ def _bits(outcome: Outcome) -> dict[str, bytes | str]:
     return {k: v.tobytes() if is_array(v) else repr(v) for k, v in outcome.values.items()}
 
 
+def _interruption(line: int) -> Callable[[int, int], bool]:
+    """Of the first thread, once, before so many lines of it have run."""
+    return lambda at, seen: (at, seen) == (0, line)
+
+
 def _run(callers: Sequence[_Caller], engine: Engine, seed: int) -> None:
     """Let every caller call in a thread; what hangs, or is left changed, is a fault."""
     before = surroundings()
-    longest = 0
-    for every in EVERY:
-        turns = _Turns(len(callers), lambda at, line, every=every: line % every == 0)
-        _in_threads(callers, engine, turns)
-        longest = max(longest, turns.lines[0])
+    by_line = _Turns(len(callers), lambda at, seen: True)
+    _in_threads(callers, engine, by_line)
     for n in range(INTERRUPTIONS):
-        line = int(longest * ((seed + n) * GOLDEN % 1))
-        turns = _Turns(len(callers), lambda at, seen, line=line: (at, seen) == (0, line + 1))
-        _in_threads(callers, engine, turns)
+        line = int(by_line.lines[0] * ((seed + n) * GOLDEN % 1))
+        _in_threads(callers, engine, _Turns(len(callers), _interruption(line + 1)))
     _in_threads(callers, engine, None)
     if parts := changed(before):
         headline = f"left {', '.join(parts)} changed, at once with another call"

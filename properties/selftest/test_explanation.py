@@ -16,7 +16,7 @@ from properties.session.options import Options
 from properties.session.pattern import COLUMNS, ROWS, picture
 from properties.session.session import Session, by_oracle
 
-from .gallery.planting import Call, Fault, _planted
+from .gallery.planting import Call, Fault, planted
 
 
 def wrong(shape: tuple[int, ...], *places: Any) -> Any:
@@ -150,7 +150,7 @@ EXPLAINED: dict[Fault, tuple[str, str]] = {
 
 
 def explanation(fault: Fault, line: str) -> Mismatch:
-    functions = {f"conv{n}d": _planted(fault, n) for n in (1, 2)}
+    functions = {f"conv{n}d": planted(fault, n) for n in (1, 2)}
     judged = Engine("planted", SimpleNamespace(**functions))
     session = Session(judged, Options(judged.ops))
     with pytest.raises(Mismatch) as caught:

@@ -30,7 +30,7 @@ from properties.session.session import Session, by_oracle, in_order
 from properties.session.summaries import failing_file, listed, shown_by, step_summary
 from properties.shrinking import simplifies
 
-from .gallery.planting import Call, _planted
+from .gallery.planting import Call, planted
 
 ONES = "conv1d((1, 1, 1), (1, 1, 1))"
 TAPS = "conv1d((1, 1, 2), (1, 1, 2), data='ramp')"
@@ -72,7 +72,7 @@ def flipped(c: Call) -> Any:
 
 
 def session_of(fault: Any, log: CrashLog | None = None) -> Session:
-    functions = {f"conv{n}d": _planted(fault, n) for n in (1, 2)}
+    functions = {f"conv{n}d": planted(fault, n) for n in (1, 2)}
     judged = Engine("planted", SimpleNamespace(**functions))
     return Session(judged, Options(judged.ops), log)
 

@@ -245,9 +245,8 @@ def _said(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
         yield replace(case, positional=0)
     elif which == "by position":
         yield replace(case, positional=len(OPS[case.op].parameters))
-    elif which == "sizes":
-        if OPS[case.op].is_layer:  # of a function, only its gradients are given shapes
-            yield replace(case, sizes="list")
+    elif OPS[case.op].is_layer:  # of a function, only its gradients are given shapes
+        yield replace(case, sizes="list")
 
 
 def _typed(case: Case, which: str, geometry: Geometry) -> Iterator[Case]:
