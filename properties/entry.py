@@ -39,6 +39,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="spend this wall-clock time, in every worker, on cases from a plain random generator",
     )
+    group.addoption(
+        "--baseline",
+        metavar="REV",
+        help="hold the engine against another one on the same cases, and say what has changed: "
+        "its own code as of a git revision, MODULE, or FILE.py",
+    )
+    group.addoption(
+        "--identical",
+        action="store_true",
+        help="with --baseline: fail for any change, of a bit, a rejection or a message",
+    )
+    group.addoption(
+        "--shard",
+        metavar="K/N",
+        help="do the K-th of N parts of the work, with random cases that no other part draws",
+    )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 
@@ -47,5 +63,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Load the plugin for a run that names an engine or a case, wherever it starts."""
     given = early_config.known_args_namespace
-    if given.engine or given.case:
+    if given.engine or given.case or given.baseline:
         early_config.pluginmanager.import_plugin(PLUGIN)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -47,6 +46,7 @@ class Property:
     takes_corpus: bool = False
     spends_budget: bool = False  # runs only with --budget, and then alone
     takes: type = Case  # what it is about
+    of_baseline: bool = False  # of the engine and its baseline, whose deaths are told apart by it
 
 
 def for_all(
@@ -126,7 +126,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
             if not cases:
                 pytest.skip("no dtype or op of it is asked for")
             session.statistics.expect(enumeration.__name__, cases)
-            for case in cases[shard::shards]:
+            for case in session.options.share(cases, shard, shards):
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
@@ -145,9 +145,9 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
         def explore(shard: int, session: Session) -> None:
             found: dict[tuple[str, str], Mismatch] = {}
             until = time.monotonic() + session.options.budget / PIECES
-            for case in sampler(
-                session.options.seed + shard, session.options.ops, session.options.dtypes
-            ):
+            options = session.options
+            seed = options.digest(predicate.__name__, shard)
+            for case in sampler(seed, options.ops, options.dtypes):
                 try:
                     session.check(predicate, case)
                 except Mismatch as mismatch:
@@ -208,7 +208,7 @@ def _search(
     if cases.is_empty:
         pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
     examples = max(1, round(settings().max_examples * part))
-    digest = zlib.crc32(f"{options.seed}:{predicate.__name__}:{shard}".encode())
+    digest = options.digest(predicate.__name__, shard)
     found: dict[type[Mismatch], Mismatch] = {}
     drawn: list[Case] = []
 

@@ -77,10 +77,11 @@ class IsolatedRun:
         again: Reports | Death = death
         if death.hung:
             self._session.engine.patience = IMPATIENCE  # of the children to come
-        if predicate_of(item) and not death.alone:
+        of_both = holds_against_baseline(item)
+        if predicate_of(item) and (of_both or not death.alone):
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
-        if isinstance(again, Death) or not any(report.failed for report in again):
+        if isinstance(again, Death) or not (of_both or any(report.failed for report in again)):
             return [self._of_death(item, death)]
         return again
 
@@ -172,3 +173,9 @@ def predicate_of(item: pytest.Item) -> Predicate | None:
     """The predicate of which `item` is a test, if it is one."""
     found = getattr(getattr(item, "function", None), "property", None)
     return found and found.predicate
+
+
+def holds_against_baseline(item: pytest.Item) -> bool:
+    """Whether a death may be the baseline's, which is no failure of the test."""
+    found = getattr(getattr(item, "function", None), "property", None)
+    return found is not None and bool(found.of_baseline)

@@ -203,8 +203,9 @@ def _die_with_parent() -> None:
 def settle_in(session: Session, channel: Channel) -> None:
     """Make `session` that of a child: what the engine does shows in its part of the crash log."""
     session.crashlog, session.alone, session.elsewhere = channel.crashlog, None, None
-    session.engine.isolated = True
-    session.engine.timer.note = channel.crashlog.until
+    for engine in session.engines:
+        engine.isolated = True
+        engine.timer.note = channel.crashlog.until
 
 
 class Judge:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.engine import Engine
 from ..generation.valid import drawable
+from .part import WHOLE, Part
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Options:
     cases: tuple[Case | CaseSequence, ...] = ()  # of --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
     workers: int = 1  # processes that share the work
+    part: Part = WHOLE  # of the work, that this run does
+    identical: bool = False  # nothing may have changed against the baseline
 
     @classmethod
     def of(cls, config: pytest.Config, engine: Engine) -> Options:
@@ -43,7 +48,19 @@ class Options:
         if not ops:
             raise pytest.UsageError("--ops, --dtypes: none of these ops takes one of these dtypes")
         budget = config.getoption("--budget") or 0.0
-        return cls(ops, dtypes, _seed(config), cases, budget, _workers(config))
+        part, identical = Part.read(config.getoption("--shard")), config.getoption("--identical")
+        if identical and not config.getoption("--baseline"):
+            raise pytest.UsageError("--identical: to what? Add --baseline REV, MODULE or FILE.py")
+        common = ops, dtypes, _seed(config), cases, budget, _workers(config)
+        return cls(*common, part, identical)
+
+    def digest(self, name: str, shard: int) -> int:
+        """The seed of one shard of a test: another one for each, also in the other parts."""
+        return zlib.crc32(f"{self.seed}:{name}:{shard}".encode()) + (self.part.index << 32)
+
+    def share(self, cases: Iterable[Case], shard: int = 0, shards: int = 1) -> Iterator[Case]:
+        """Those of `cases` that are one shard's, in this part of the work."""
+        return islice(cases, self.part.index * shards + shard, None, self.part.of * shards)
 
 
 def _seed(config: pytest.Config) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from ..cases.case import DTYPES, Case, Operand
 from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
+from ..comparison.baseline import Contrast, Side, contrast, one_side
 from ..comparison.compare import compare, reference_ratios
 from ..comparison.deviations import is_excused
 from ..comparison.engine import Engine
@@ -41,6 +42,12 @@ class Session:
     asked: bool = False  # whether any property was put to the test
     alone: Elsewhere | None = None  # judges in a process that has judged nothing else
     elsewhere: Elsewhere | None = None  # judges in place of this process
+    baseline: Engine | None = None  # what the engine is held against as well
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engine, and its baseline where there is one."""
+        return (self.engine, self.baseline) if self.baseline else (self.engine,)
 
     @cached_property
     def oracle(self) -> Engine:
@@ -145,6 +152,14 @@ class Session:
         agreed = [verdict for verdict in verdicts if verdict.status is Status.AGREED]
         return agreed[0] if agreed else verdicts[0]
 
+    def against_baseline(self, case: Case, *, repeat: bool = True) -> Contrast:
+        """What the engine does, beside what the baseline does."""
+        return contrast(case, self.engines, self.oracle, self._is_excused, repeat=repeat)
+
+    def one_side(self, case: Case, engine: Engine) -> Side:
+        """What one of the two does."""
+        return one_side(case, engine, self.oracle, self._is_excused)
+
     def _is_excused(self, mismatch: Mismatch) -> bool:
         return self.engine.strict and is_excused(mismatch)
 
@@ -154,7 +169,7 @@ class Session:
 
     @property
     def compared_nothing(self) -> bool:
-        return self.asked and not self.statistics.checked
+        return self.asked and not (self.statistics.checked or self.statistics.changes.cases)
 
     def never_drawn(self, enough: int) -> list[str]:
         """Pairs of features that no case had, in a run of everything with `enough` valid cases."""

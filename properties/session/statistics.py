@@ -11,6 +11,7 @@ from ..cases.case import Case
 from ..cases.data import widest
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Status, Verdict
+from .changes import Changes, raise_to
 from .features import pairs
 
 SAMPLE = 8  # torch's own error is measured on one in so many cases with rounding
@@ -62,11 +63,6 @@ def escape(case: Case) -> float:
     return 2 / values
 
 
-def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
-    for name, ratio in ratios.items():
-        worst[name] = max(worst.get(name, 0.0), ratio)
-
-
 @dataclass
 class Statistics:
     """Rows by op, enumerations by name and op, and how often features met."""
@@ -76,6 +72,7 @@ class Statistics:
     pairs: Counter[str] = field(default_factory=Counter)
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
+    changes: Changes = field(default_factory=Changes)  # against the baseline
     rounded: int = 0
 
     def row(self, op: str) -> Row:
@@ -135,6 +132,7 @@ class Statistics:
             "pairs": dict(self.pairs),
             "drawn": dict(self.drawn),
             "independent": dict(self.independent),
+            "baseline": self.changes.dump(),
         }
 
     def merge(self, dumped: Mapping[str, Any]) -> None:
@@ -145,6 +143,7 @@ class Statistics:
         self.pairs.update(dumped["pairs"])
         self.drawn.update(dumped["drawn"])
         self.independent.update(dumped["independent"])
+        self.changes.merge(dumped["baseline"])
 
 
 _UNCHECKED = {
