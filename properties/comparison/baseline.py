@@ -142,7 +142,7 @@ def _movement(part: str, apart: Distance) -> Iterator[Change]:
     elif not apart.finite:
         yield Change(Kind.FINITE, part)
     else:
-        yield Change(Kind.BITS, part, "", f"{apart.ulps:,} ulps away")
+        yield Change(Kind.BITS, part, "", f"{apart.ulps:,} ulp away")
 
 
 def contrast(

@@ -34,7 +34,7 @@ FLOORS = (
     {"metamorphic"},
     {"session"},
     {"plugin"},
-    {"benchmark"},
+    {"benchmark", "merge"},
 )
 BELOW = {room: set().union(*FLOORS[:floor]) for floor, rooms in enumerate(FLOORS) for room in rooms}
 

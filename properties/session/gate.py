@@ -115,12 +115,12 @@ def _table(changes: Changes) -> Iterator[str]:
     changed = {key: row for key, row in changes.rows.items() if row.has_changed}
     rest = [row for row in changes.rows.values() if not row.has_changed]
     if changed:
-        yield f"{'op, dtype':<25}{'cases':>8}  {'output':<28}{'gradients':<28}cases that changed"
+        yield f"{'op, dtype':<27}{'cases':>7}  {'output':<30}{'gradients':<30}cases that changed"
     grouped = changed if len(changed) <= ROWS else _by_op(changed)
     for key, row in grouped.items():
         cells = [_cell(row.parts[name]) for name in (OUTPUT, GRADIENTS)]
         counts = ", ".join(f"{kind} {n:,}" for kind, n in _by_gravity(row.changes))
-        yield f"{key:<25}{row.cases:>8,}  {cells[0]:<28}{cells[1]:<28}{counts}"
+        yield f"{key:<27}{row.cases:>7,}  {cells[0]:<30}{cells[1]:<30}{counts}"
     if changed:
         yield (
             "identical bits, largest change in ulps, worst error ÷ bound of what changed: "

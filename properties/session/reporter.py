@@ -75,6 +75,7 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self.run = session
         green = exitstatus == pytest.ExitCode.OK
         if green and (self.session.compared_nothing or self._never_drawn()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -129,6 +130,8 @@ class Reporter:
             "versions": versions(),
             "profile": settings.get_current_profile_name(),
             "seed": self.session.options.seed,
+            **self.session.scope,
+            "exitstatus": int(self.run.exitstatus),
             **self.session.statistics.dump(),
             "failing": failing,
         }

@@ -49,6 +49,13 @@ class Session:
         """The engine, and its baseline where there is one."""
         return (self.engine, self.baseline) if self.baseline else (self.engine,)
 
+    @property
+    def scope(self) -> dict[str, Any]:
+        """What makes this run a part of a larger one, for its report."""
+        against = f"{self.baseline.spec} ({self.baseline.origin})" if self.baseline else None
+        options = self.options
+        return {"shard": str(options.part), "against": against, "identical": options.identical}
+
     @cached_property
     def oracle(self) -> Engine:
         """torch, guarded; imported when first asked for."""
