@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .session.claims import claims
-from .session.gate import verdict
+from .session.gate import to_step_summary, verdict
 from .session.part import Part
 from .session.report import summary
 from .session.statistics import Statistics
@@ -120,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = read(o.parts)
     absent = missing(parts)
     whole = merged(parts)
-    print("\n".join(printed(whole, absent)))
+    lines = [*printed(whole, absent)]
+    print("\n".join(lines))
+    to_step_summary("All parts together", lines)
     if o.report:
         Path(o.report).write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     if o.failing:

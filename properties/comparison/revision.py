@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -38,10 +39,17 @@ def load_baseline(spec: str, engine: Engine, folder: Path) -> Engine:
     folder : Path
         A place for what is read from history, of this process alone.
     """
-    try:
+    with _told():
         if spec.endswith(".py") or _is_module(spec):
             return load(spec)
         return _in_history(spec, engine, folder)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Under the name of the option that was given."""
+    try:
+        yield
     except EngineError as error:
         raise EngineError(f"--baseline{str(error).removeprefix('--engine')}") from error
 
@@ -50,7 +58,8 @@ def resolved(spec: str, engine: Engine) -> str:
     """`spec` with a revision replaced by its commit, which no later commit or fetch changes."""
     if spec.endswith(".py") or _is_module(spec):
         return spec
-    return _Source.of(spec, engine).commit(spec)
+    with _told():
+        return _Source.of(spec, engine).commit(spec)
 
 
 def _is_module(spec: str) -> bool:
@@ -83,17 +92,21 @@ def _loaded(name: str, engine: Engine, path: Path) -> Engine:
     """The engine in `path`, found there as the candidate is found in its module."""
     module, _, attribute = ("" if _is_file(engine) else engine.spec).partition(":")
     package, _, inner = module.partition(".")
+    try:
+        _check_imports(package, path)
+        return load_package(name, path, NAME, inner, attribute)
+    except EngineError as error:
+        raise EngineError(f" {name}: {str(error).removeprefix(f'--engine {name}: ')}") from error
+    except (Exception, SystemExit) as error:
+        raise EngineError(f" {name}: cannot import it: {one_line(error)}") from error
+
+
+def _check_imports(package: str, path: Path) -> None:
     for absolute in _imports_of(package, path):
         raise EngineError(
-            f" {name}: {absolute} imports {package} by its absolute name, which is the present "
-            f"one; expected relative imports within a package whose revision is loaded"
+            f"{absolute} imports {package} by its absolute name, which is the present one; "
+            f"expected relative imports within a package whose revision is loaded"
         )
-    try:
-        return load_package(name, path, NAME, inner, attribute)
-    except EngineError:
-        raise
-    except Exception as error:
-        raise EngineError(f" {name}: cannot import it: {one_line(error)}") from error
 
 
 def _imports_of(package: str, path: Path) -> Iterator[str]:

@@ -19,7 +19,8 @@ from ..cases.case import Case
 from ..cases.files import CORPUS, read_cases
 from ..cases.line import parse
 from ..comparison.baseline import Contrast, Side, of_death
-from ..comparison.mismatch import Mismatch
+from ..comparison.engine import IMPATIENCE
+from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from ..generation import sampling
 from ..generation.exhaustive import one_axis, two_axes
 from ..shrinking import smallest
@@ -28,7 +29,9 @@ from .for_all import SHARDS, Property, Sampler
 from .isolation import CAN_FORK, Isolation, Judge, Sparing
 from .session import Predicate, Session
 
-ENDS = 20  # calls that do not return, or end the process, after which a shard is given up
+ENDS = 10  # calls that do not return, or end the process, after which a shard is given up
+
+COSTLY = {kind.__name__ for kind in (EngineHang, EngineCrash)}
 
 Cases = Callable[[Session, int], Iterable[Case]]  # those of one shard
 
@@ -77,10 +80,10 @@ def _count(predicate: Predicate, session: Session, cases: Iterable[Case]) -> Non
             changes.not_compared += 1
             continue
         changes.add(case, found)
-        ends += any(s.wrong in _ENDS for s in (found.candidate, found.baseline))
-
-
-_ENDS = {"EngineHang", "EngineCrash"}
+        ends += any(s.wrong in COSTLY for s in (found.candidate, found.baseline))
+        for engine, one in zip(session.engines, (found.candidate, found.baseline), strict=True):
+            if one.wrong == EngineHang.__name__:
+                engine.patience = IMPATIENCE  # the next ones need not be waited for as long
 
 
 def contrasted(predicate: Predicate, case: Case, session: Session) -> Contrast | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import floor
@@ -69,9 +70,19 @@ class Gate:
         if not self._session.asked:
             return
         baseline = self._session.engines[-1]
-        terminalreporter.section(f"held against {baseline.spec} ({baseline.origin})")
-        for line in verdict(self._changes, identical=self._session.options.identical):
+        title = f"held against {baseline.spec} ({baseline.origin})"
+        lines = verdict(self._changes, identical=self._session.options.identical)
+        terminalreporter.section(title)
+        for line in lines:
             terminalreporter.write_line(line)
+        to_step_summary(title, lines)
+
+
+def to_step_summary(title: str, lines: Iterable[str]) -> None:
+    """Add what was printed to the summary of a step of a GitHub workflow, where there is one."""
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write("\n".join([f"### {title}", "", "```text", *lines, "```", "", ""]))
 
 
 def thoroughly(case: Case, session: Session) -> Contrast:
