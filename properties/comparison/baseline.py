@@ -30,8 +30,8 @@ class Kind(StrEnum):
     """Kinds of change, the gravest first."""
 
     BREAKS = "breaks"  # wrong, where the baseline is right
-    REJECTS = "rejects"  # raises where the baseline computes
-    ACCEPTS = "accepts"  # computes where the baseline raises
+    REJECTS = "rejects"  # raises where the baseline computes, and neither is wrong
+    ACCEPTS = "accepts"  # computes where the baseline raises, and neither is wrong
     BOTH_WRONG = "wrong in both"
     FIXES = "fixes"  # right, where the baseline is wrong
     TYPE = "shape or dtype"  # another one, where neither is wrong
@@ -100,8 +100,11 @@ class Contrast(Verdict):
     def changes(self) -> Iterator[Change]:
         """All that is not as it was, and what is wrong as it was."""
         now, was = self.candidate, self.baseline
-        yield from _judgement(now, was)
-        yield from _rejection(now, was)
+        judged = [*_judgement(now, was)]
+        yield from judged
+        yield from _errors(now, was)
+        if not judged:
+            yield from _rejection(now, was)
         if bool(now.wrong) == bool(was.wrong):
             for name, apart in self.distances.items():
                 yield from _movement(OUTPUT if name == OUTPUT else GRADIENTS, apart)
@@ -123,12 +126,16 @@ def _judgement(now: Side, was: Side) -> Iterator[Change]:
 
 
 def _rejection(now: Side, was: Side) -> Iterator[Change]:
-    """Which of the two raises, and what."""
+    """Which of the two raises, where neither is wrong: one that does not claim the call, say."""
     if now.error and was.offered:
         yield Change(Kind.REJECTS, "", "computed", now.error)
     elif now.offered and was.error:
         yield Change(Kind.ACCEPTS, "", was.error, "computes")
-    elif now.error and was.error and now.error != was.error:
+
+
+def _errors(now: Side, was: Side) -> Iterator[Change]:
+    """Whether both raise, but not the same."""
+    if now.error and was.error and now.error != was.error:
         kind = Kind.MESSAGE if now.raised == was.raised else Kind.ERROR
         yield Change(kind, "", was.error, now.error)
 

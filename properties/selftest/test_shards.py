@@ -196,3 +196,72 @@ def test_every_op_can_be_merged() -> None:
         statistics.row(op).checked = 1
     twice = merge.merged([part(**statistics.dump()), part("2/2", **statistics.dump())])
     assert {row["checked"] for row in twice["ops"].values()} == {2}
+
+
+# ---- Whole runs ----
+
+WAS = """
+import engine
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return engine.conv1d(input, weight, bias, stride, padding, dilation, groups)
+"""
+# the last channel first, where there are several; no padding, where there are several groups
+NOW = """
+import engine
+
+def conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if groups == 1 and getattr(input, "ndim", 0) == 3 and getattr(weight, "ndim", 0) == 3:
+        input, weight = input[:, ::-1], weight[:, ::-1]
+    padding = 0 if groups == 2 and padding == 1 else padding
+    return engine.conv1d(input, weight, bias, stride, padding, dilation, groups)
+"""
+LESS = ("-k", "corpus or random", "--ops=conv1d", "--examples=40")
+
+
+@pytest.fixture
+def reported(tmp_path: Path) -> Callable[..., tuple[str, str]]:
+    """Holds an engine against another one: its report, without times and seeds, and the output."""
+    was, now = tmp_path / "was.py", tmp_path / "now.py"
+    was.write_text(WAS)
+    now.write_text(NOW)
+
+    def reporting(name: str, *options: str) -> tuple[str, str]:
+        report = tmp_path / name
+        given = (f"--engine={now}", f"--baseline={was}", f"--report={report}", *options)
+        output = run("properties/test_baseline.py", *given).stdout
+        return of_baseline(report), output
+
+    return reporting
+
+
+def of_baseline(report: Path) -> str:
+    return json.dumps(json.loads(report.read_text())["baseline"], indent=1)
+
+
+def test_a_verdict_does_not_depend_on_the_processes(reported: Any) -> None:
+    two, output = reported("two.json", "-n2", *LESS)
+    one, _ = reported("one.json", "-pno:xdist", *LESS)
+    assert two == one
+    smallest = "conv1d((1, 2, 1), (2, 1, 1), padding=1, groups=2)"
+    assert f" cases): {smallest}\n    was  right\n    now  output has another" in output
+    assert "\nverdict: FAILED: breaks: " in output
+
+
+def test_parts_count_what_the_whole_counts(reported: Any, tmp_path: Path) -> None:
+    whole, _ = reported("whole.json", *LESS)
+    for_each = {f"--shard={k}/2": f"--hypothesis-seed={k}" for k in (1, 2)}
+    files = [tmp_path / f"{seed[-1]}.json" for seed in for_each.values()]
+    [reported(f.name, *of, *LESS) for f, of in zip(files, for_each.items(), strict=True)]
+    assert merge.main([*map(str, files), f"--report={tmp_path / 'merged.json'}"]) == 1
+    assert of_baseline(tmp_path / "merged.json") == whole
+
+
+BITS = "conv1d((1, 11, 6), (2, 11, 3), data='reals:1')"
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--identical",), 1)])
+def test_identical_fails_for_a_bit(reported: Any, options: tuple[str, ...], code: int) -> None:
+    _, output = reported("r.json", "--case", BITS, *options)
+    assert f"bits: output (1 cases): {BITS}\n" in output
+    assert ("verdict: FAILED: bits: output" in output) == (code == 1)

@@ -173,6 +173,8 @@ def _is_offered(case: Case, session: Session) -> bool:
 
 def shrink(changes: Changes, predicate: Predicate, session: Session) -> None:
     """Make each example the smallest case that shows its kind of change."""
+    if not changes.examples:
+        return
     isolation = Isolation(session)
     isolation.warm_up()
     for key, example in changes.sorted():

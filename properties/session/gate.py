@@ -58,10 +58,12 @@ class Gate:
         """Shrink the examples before the reporter writes them; fail for what no test sees."""
         if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             return
-        if not (self._config.getoption("--ops") or self._session.options.cases):
+        exactly = self._session.options.cases  # is all that is asked about
+        if not (self._config.getoption("--ops") or exactly):
             engine, baseline = self._session.engines
             self._changes.lost = tuple(op for op in baseline.ops if op not in engine.ops)
-        shrink(self._changes, thoroughly, self._session)
+        if not exactly:
+            shrink(self._changes, thoroughly, self._session)
         if self._session.asked and (self._changes.lost or not self._changes.cases):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
