@@ -16,7 +16,7 @@ from properties.cases.operation import OPS
 from properties.generation.exhaustive import one_axis
 from properties.session.options import Options
 from properties.session.part import WHOLE, Part
-from properties.session.statistics import Statistics
+from properties.session.statistics import Row, Statistics
 
 from .test_plugin import run
 
@@ -191,9 +191,7 @@ def test_a_file_that_is_not_there_is_told() -> None:
 
 
 def test_every_op_can_be_merged() -> None:
-    statistics = Statistics()
-    for op in OPS:
-        statistics.row(op).checked = 1
+    statistics = Statistics({op: Row(checked=1) for op in OPS})
     twice = merge.merged([part(**statistics.dump()), part("2/2", **statistics.dump())])
     assert {row["checked"] for row in twice["ops"].values()} == {2}
 
