@@ -13,12 +13,11 @@ import importlib.util
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import exp, log, prod
 from pathlib import Path
@@ -39,7 +38,8 @@ from .cases.files import CORPUS
 from .cases.line import parse
 from .cases.operation import OPS, normalized, terms_by_result
 from .comparison.engine import Engine
-from .comparison.loading import EngineError, load, load_package
+from .comparison.loading import EngineError, load
+from .comparison.revision import load_baseline
 
 CASES = {
     "a": "conv2d((1, 3, 224, 224), (64, 3, 7, 7), bias=(64,), stride=2, padding=3)",
@@ -61,6 +61,7 @@ TINY = 40_000  # multiply-adds, below which a case shows the cost of a call and 
 LAYERS = "# ---- Layers of well-known networks ----"  # heading in the corpus
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 ROUND = 5e-3  # seconds of one round, at least one call
+RETRIES = (3, 9)  # times the rounds, in which a case that seems too slow is measured again
 
 Call = Callable[[], Any]
 Calls = dict[str, Call]  # by what they compute: forward, gradients
@@ -81,7 +82,7 @@ class Result:
     share: float  # of the rate of NumPy's own matrix product
     peak: float  # MiB beyond operands and results
     tiny: bool
-    noise: float | None  # the engine's ratio to itself
+    noise: float | None  # the baseline's ratio to itself
 
 
 def layers() -> dict[str, str]:
@@ -198,7 +199,7 @@ def _result(name: str, case: Case, part: str, calls: Mapping[str, Calls], o: Any
         share=gflops / o.gemm,
         peak=peak(calls["engine"][part]),
         tiny=adds < TINY,
-        noise=best["again"] / best["engine"] if "again" in best else None,
+        noise=best["again"] / best["baseline"] if "again" in best else None,
     )
 
 
@@ -219,35 +220,67 @@ def _in_dtype(case: Case, dtype: str) -> Case:
 # ---- What is compared ----
 
 
-def baseline(spec: str) -> Engine:
-    """Another engine: a module or file as for --engine, or our engine of another revision."""
+def contenders(o: Any, folder: Path) -> dict[str, Engine]:
+    """The engines by what they are to this run; `folder` is for what is read from history."""
     try:
-        return load(spec)
-    except EngineError:
-        return revision(spec)
+        engine = load(o.engine)
+        if not o.baseline:
+            return {"engine": engine}
+        baseline = load_baseline(o.baseline, engine, folder)
+    except EngineError as error:
+        raise SystemExit(str(error)) from None
+    return {"engine": engine, "baseline": baseline, "again": baseline}
 
 
-def revision(name: str) -> Engine:
-    """Our engine as it was committed in `name`, beside the present one."""
-    root = Path(__file__).parents[1]
-    archive = subprocess.run(
-        ["git", "archive", f"{name}^{{commit}}", "engine"],
-        cwd=root,
-        capture_output=True,
-        check=False,
-    )
-    if archive.returncode:
-        raise SystemExit(f"--baseline {name}: neither a module, a file nor a revision")
-    folder = tempfile.mkdtemp()
-    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
-    return load_package(name, Path(folder) / "engine", "engine_of_the_baseline")
+# ---- Whether it has become slower ----
 
 
-def contenders(o: Any) -> dict[str, Engine]:
-    engine = load(o.engine)
-    if not o.baseline:
-        return {"engine": engine}
-    return {"engine": engine, "again": engine, "baseline": baseline(o.baseline)}
+def is_suspicious(result: Result, limit: float) -> bool:
+    """Whether the ratio is above the limit, by the best times and by the median."""
+    return min(result.ratio, result.ratios[1]) > limit
+
+
+def is_slower(result: Result, limit: float) -> bool:
+    """Whether it is so beyond the noise: how far the baseline's best times are from one another."""
+    return is_suspicious(result, limit * apart(result))
+
+
+def apart(result: Result) -> float:
+    """How many times the one of two equal things took the time of the other; 1 if not measured."""
+    return max(result.noise, 1 / result.noise) if result.noise else 1.0
+
+
+def settled(
+    found: list[Result], again: Callable[[int], list[Result]], limit: float | None
+) -> list[Result]:
+    """What was `found`, measured again, in so many times the rounds, while a part seems slow."""
+    for times in RETRIES:
+        if limit is None or not any(is_suspicious(result, limit) for result in found):
+            return found
+        found = again(times)
+    return found
+
+
+def noise(results: Sequence[Result]) -> Iterator[str]:
+    """How far the baseline is from itself."""
+    found = [apart(result) for result in results if result.noise]
+    if found:
+        yield (
+            f"noise: the baseline against itself, in turns with the engine: within "
+            f"{median(found) - 1:.1%} in half of the rows, within {max(found) - 1:.1%} in all"
+        )
+
+
+def too_slow(results: Sequence[Result], limit: float | None) -> Iterator[str]:
+    for r in results:
+        if limit is not None and is_slower(r, limit):
+            yield f"above {limit} × beyond the noise: {r.case} {r.part}: {r.ratio:.2f} ×"
+
+
+def undecided(results: Sequence[Result], limit: float | None) -> Iterator[str]:
+    for r in results:
+        if limit is not None and is_suspicious(r, limit) and not is_slower(r, limit):
+            yield f"undecided: {r.case} {r.part}: {r.ratio:.2f} ×, with a noise of {apart(r):.2f} ×"
 
 
 # ---- What is printed ----
@@ -336,7 +369,12 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE.png", help="needs matplotlib")
-    parser.add_argument("--fail-above", type=float, metavar="RATIO", help="exit 1 if one is above")
+    parser.add_argument(
+        "--fail-above",
+        type=float,
+        metavar="RATIO",
+        help="exit 1 if a ratio is above, beyond the noise and in repeated measurements",
+    )
     return parser.parse_args(argv)
 
 
@@ -361,22 +399,33 @@ def introduce(o: Any, against: str) -> None:
     print("            GFLOP/s of GEMM peak MiB" + ("   noise" if o.baseline else ""))
 
 
+def measured_all(o: Any, against: str) -> list[Result]:
+    """The results of all chosen cases, printed as they come."""
+    results: list[Result] = []
+    with tempfile.TemporaryDirectory() as folder, oracle.native_kernels(native=False):
+        engines = contenders(o, Path(folder))
+        for name, line in chosen(o.only).items():
+
+            def again(times: int, name: str = name, line: str = line) -> list[Result]:
+                more = argparse.Namespace(**{**vars(o), "rounds": o.rounds * times})
+                return measured(name, line, engines, more)
+
+            found = settled(again(1), again, o.fail_above)
+            results += found
+            print("\n".join(row(result, against) for result in found), flush=True)
+    return results
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     o = options(argv)
-    cases = chosen(o.only)
+    chosen(o.only)  # an unknown name is an error before anything is measured
     against = "baseline" if o.baseline else "torch"
     o.gemm = gemm_rate(o.dtype)
     introduce(o, against)
-    results: list[Result] = []
-    engines = contenders(o)
-    with oracle.native_kernels(native=False):
-        for name, line in cases.items():
-            found = measured(name, line, engines, o)
-            results += found
-            print("\n".join(row(result, against) for result in found), flush=True)
-    print(
-        *[f"geometric mean, {part}: {mean:.3f}" for part, mean in means(results).items()], sep="\n"
-    )
+    results = measured_all(o, against)
+    means_of = [f"geometric mean, {part}: {mean:.3f}" for part, mean in means(results).items()]
+    slower = [*too_slow(results, o.fail_above)]
+    print(*means_of, *noise(results), *undecided(results, o.fail_above), *slower, sep="\n")
     if o.json:
         report = {
             "machine": machine(o),
@@ -386,7 +435,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Path(o.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if o.plot:
         plot(results, against, o.plot)
-    return int(o.fail_above is not None and any(r.ratio > o.fail_above for r in results))
+    return int(bool(slower))
 
 
 if __name__ == "__main__":

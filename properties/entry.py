@@ -76,6 +76,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="write the survey to FILE.md or FILE.json as well",
     )
+    group.addoption(
+        "--baseline",
+        metavar="REV",
+        help="hold the engine against another one on the same cases, and say what has changed: "
+        "its own code as of a git revision, MODULE, or FILE.py",
+    )
+    group.addoption(
+        "--identical",
+        action="store_true",
+        help="with --baseline: fail for any change, of a bit, a rejection or a message",
+    )
+    group.addoption(
+        "--shard",
+        metavar="K/N",
+        help="do the K-th of N parts of the work, with random cases that no other part draws",
+    )
     group.addoption("--report", metavar="FILE", help="write the summary as JSON")
     group.addoption("--failing", metavar="FILE", help="write failing lines, fit for --case FILE")
 
@@ -88,7 +104,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def is_asked_for(config: pytest.Config) -> bool:
-    """Whether a run names an engine, a case, a survey, or the properties themselves."""
+    """Whether a run names an engine, a case, a baseline, a survey, or the properties."""
     given = config.known_args_namespace
     names_properties = given.pyargs and "properties" in given.file_or_dir
-    return bool(given.engine or given.case or given.survey or given.survey_file or names_properties)
+    asked = given.engine or given.case or given.baseline or given.survey or given.survey_file
+    return bool(asked or names_properties)

@@ -30,6 +30,7 @@ from .comparison.loading import OWN, EngineError, load
 from .comparison.mismatch import RelationBroken, mismatches
 from .session.crashlog import FOUND, CrashLog
 from .session.for_all import PIECES, Property
+from .session.gate import Gate, baseline_of
 from .session.isolated_run import IsolatedRun, isolates
 from .session.known_run import KnownShortcomings
 from .session.measuring import measure
@@ -95,6 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Reporter(config, session, folder), "convolution-reporter")
         config.pluginmanager.register(KnownShortcomings(config, session), "convolution-known")
+        if session.baseline:
+            config.pluginmanager.register(Gate(config, session), "convolution-gate")
         if why := config.getoption("--keep"):
             keep(_asked_about(config), why)
 
@@ -122,11 +125,13 @@ def _session(config: pytest.Config, folder: Path) -> Session:
         if asked := config.getoption("--errors"):
             engine.errors = Errors(asked)
         options = Options.of(config, engine)
+        baseline = baseline_of(config, engine, folder)
     except (EngineError, pytest.UsageError) as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise pytest.UsageError(str(error)) from None
     worker = getattr(config, "workerinput", {}).get("workerid", "main")
-    return Session(engine, options, CrashLog(folder / FOUND, folder / worker))
+    crashlog = CrashLog(folder / FOUND, folder / worker)
+    return Session(engine, options, crashlog, baseline=baseline)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -151,7 +156,7 @@ def _asked_about(config: pytest.Config) -> list[Case]:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     session = config.stash[session_key]
     engine, profile = session.engine, settings.get_current_profile_name()
-    seed = session.options.seed
+    options, seed = session.options, session.options.seed
     lines = [
         f"engine: {engine.spec} ({engine.origin}) against {versions()}",
         f"profile: {profile}, {settings().max_examples} cases per shard; "
@@ -172,6 +177,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     ]
     if engine.errors is not (Errors.EXACT if engine.strict else Errors.REJECTS):
         lines.append(f"rejections: {REJECTIONS[engine.errors]}")
+    if session.baseline:
+        lines.append(f"baseline: {session.baseline.spec} ({session.baseline.origin})")
+    if options.part.of > 1:
+        lines.append(f"shard {options.part}: a part of all lines and tests, other random cases")
     if missing := [op for op in OPS if op not in engine.ops]:
         lines.append(f"not offered, so not drawn: {', '.join(missing)}")
     return lines
@@ -190,7 +199,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = tuple(sources) if found.takes_lines else ()
     if found.takes_corpus and found.takes is Case and not options.asked:
         cases = tuple(case for case in read_cases(CORPUS) if session.draws(case))
-    shards = [] if options.asked else [*range(found.shards)]
+    shards = [] if options.asked or _lacks_baseline(found, session) else [*range(found.shards)]
     if found.spends_budget and options.budget:
         shards = [*range(PIECES * options.workers)]
     if found.takes_lines and not options.asked:
@@ -208,6 +217,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if SELFTEST in item.path.parents:
             item.add_marker("selftest")
     kept = [item for item in items if _is_asked_for(session, item)]
+    listed = [item for item in kept if not isinstance(_source(item), int)]
+    others = {*listed} - {*session.options.part.share(listed)}
+    kept = [item for item in kept if item not in others]
     config.hook.pytest_deselected(items=list({*items} - {*kept}))
     items[:] = sorted(
         kept, key=lambda item: _source(item) is None or isinstance(_source(item), int)
@@ -225,8 +237,10 @@ def _is_asked_for(session: Session, item: pytest.Item) -> bool:
         return True
     found: Property | None = getattr(getattr(item, "function", None), "property", None)
     for_this_engine = session.engine.strict or (found is not None and not found.own_only)
+    if found is not None and _lacks_baseline(found, session):
+        return False
     if session.options.budget:
-        return found is not None and found.spends_budget
+        return found is not None and (found.spends_budget or found.of_baseline)
     if found is None:
         is_selftest = item.get_closest_marker("selftest") is not None
         return is_selftest or (for_this_engine and not session.options.asked)
@@ -235,6 +249,10 @@ def _is_asked_for(session: Session, item: pytest.Item) -> bool:
     if found.spends_budget or (session.options.asked and not found.takes_lines):
         return False
     return for_this_engine
+
+
+def _lacks_baseline(found: Property, session: Session) -> bool:
+    return found.of_baseline and session.baseline is None
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -124,16 +125,29 @@ def _same_kind(dtype: str, other: str) -> bool:
 
 def _load_file(path: Path) -> ModuleType:
     """The module in a file, under a name that hides no other module."""
-    return _executed(importlib.util.spec_from_file_location("_engine_from_a_file", path))
+    name = f"_engine_from_file_{zlib.crc32(bytes(path.resolve())):08x}"  # one for each
+    return _executed(importlib.util.spec_from_file_location(name, path))
 
 
-def load_package(spec: str, folder: Path, name: str) -> Engine:
-    """The package in a folder as an engine, under another name: its imports must be relative."""
-    places = [str(folder)]
-    found = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=places
+def load_package(spec: str, place: Path, name: str, inner: str = "", attribute: str = "") -> Engine:
+    """The package in a folder, or the module in a file, as an engine, under another name.
+
+    The imports of a package must be relative. The functions are those of its module `inner`, or
+    of what that has as `attribute`.
+    """
+    for loaded in [key for key in sys.modules if f"{key}.".startswith(f"{name}.")]:
+        del sys.modules[loaded]  # of what was loaded under this name before
+    is_folder = place.is_dir()
+    file = place / "__init__.py" if is_folder else place
+    places = [str(place)] if is_folder else None
+    namespace: Any = _executed(
+        importlib.util.spec_from_file_location(name, file, submodule_search_locations=places)
     )
-    return _offering(Engine(spec, _executed(found), str(folder)))
+    if inner:
+        namespace = importlib.import_module(f"{name}.{inner}")
+    for part in filter(None, attribute.split(".")):
+        namespace = getattr(namespace, part)
+    return _offering(Engine(spec, namespace, str(place)))
 
 
 def _executed(spec: Any) -> ModuleType:

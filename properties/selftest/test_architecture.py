@@ -35,7 +35,7 @@ FLOORS = (
     {"session"},
     {"survey"},
     {"plugin"},
-    {"benchmark"},
+    {"benchmark", "merge"},
 )
 BELOW = {room: set().union(*FLOORS[:floor]) for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -182,7 +182,7 @@ def is_a_check(node: ast.AST) -> bool:
 
 
 # The decorators that make a test of a predicate, whose verdict is then counted.
-PROPERTIES = {"for_all", "for_each", "within_budget"}
+PROPERTIES = {"for_all", "for_each", "within_budget", "against_baseline"}
 
 
 def shows_something(test: ast.FunctionDef) -> bool:

@@ -37,10 +37,10 @@ def test_tiny_calls_stay_out_of_the_means(tmp_path: Path) -> None:
     assert found["means"] == pytest.approx(ratios)
 
 
-def test_a_baseline_is_measured_beside_and_the_engine_against_itself(tmp_path: Path) -> None:
+def test_a_baseline_is_measured_beside_and_against_itself(tmp_path: Path) -> None:
     results = report(tmp_path, "--baseline", "engine")["results"]
     assert all({*r["best"]} == {"engine", "again", "baseline", "torch"} for r in results)
-    assert all(r["noise"] == r["best"]["again"] / r["best"]["engine"] for r in results)
+    assert all(r["noise"] == r["best"]["again"] / r["best"]["baseline"] for r in results)
     assert all(r["ratio"] == r["best"]["engine"] / r["best"]["baseline"] for r in results)
 
 
@@ -52,7 +52,47 @@ def test_another_copy_of_the_engine_is_loaded_beside() -> None:
 
 def test_what_is_neither_module_nor_file_nor_revision_is_no_baseline() -> None:
     with pytest.raises(SystemExit, match="--baseline no_such: neither a module"):
-        benchmark.baseline("no_such")
+        benchmark.main(["--only", "i", "--baseline", "no_such"])
+
+
+def result(ratio: float, middle: float, noise: float | None) -> benchmark.Result:
+    quartiles = ratio, middle, middle
+    return benchmark.Result(
+        "a", "", "forward", {}, {}, ratio, quartiles, 1.0, 1.0, 0.0, tiny=False, noise=noise
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "slower"),
+    [
+        pytest.param(result(1.3, 1.3, 1.0), True, id="slower"),
+        pytest.param(result(1.3, 1.3, None), True, id="held against torch"),
+        pytest.param(result(1.3, 1.0, 1.0), False, id="slower in its best time alone"),
+        pytest.param(result(1.0, 1.3, 1.0), False, id="slower in its median alone"),
+        pytest.param(result(1.3, 1.3, 1.25), False, id="within the noise"),
+        pytest.param(result(1.3, 1.3, 0.8), False, id="within the noise, the other way"),
+    ],
+)
+def test_a_ratio_counts_beyond_the_noise(found: benchmark.Result, slower: bool) -> None:
+    assert benchmark.is_slower(found, 1.1) is slower
+
+
+def test_what_seems_slow_is_measured_again_with_more_rounds() -> None:
+    few, many = benchmark.RETRIES
+    slow, fast = [result(1.3, 1.3, 1.0)], [result(1.0, 1.0, 1.0)]
+    assert benchmark.settled(slow, {few: slow, many: fast}.__getitem__, 1.1) is fast
+
+
+def test_what_is_not_slow_is_measured_once() -> None:
+    fast = [result(1.0, 1.0, 1.0)]
+    assert benchmark.settled(fast, lambda times: [], 1.1) is fast
+
+
+def test_what_the_noise_hides_is_said() -> None:
+    hidden = [result(1.3, 1.3, 1.25)]
+    assert [*benchmark.undecided(hidden, 1.1)] == [
+        "undecided: a forward: 1.30 ×, with a noise of 1.25 ×"
+    ]
 
 
 @pytest.mark.parametrize(("limit", "code"), [("1e-9", 1), ("1e9", 0)])

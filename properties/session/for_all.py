@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -57,6 +56,7 @@ class Property:
     spends_budget: bool = False  # runs only with --budget, and then alone
     takes: type = Case  # what it is about
     of_rejections: bool = False  # all its cases are invalid
+    of_baseline: bool = False  # of the engine and its baseline, whose deaths are told apart by it
 
 
 def for_all(
@@ -151,7 +151,7 @@ def for_each(enumeration: Enumeration, *, shards: int = SHARDS) -> Callable[[Pre
             if not cases:
                 pytest.skip("no op, dtype or data rule of it is asked for")
             session.statistics.expect(enumeration.__name__, cases)
-            for case in cases[shard::shards]:
+            for case in session.options.share(cases, shard, shards):
                 try:
                     verdict = session.check(predicate, case)
                 except Mismatch as mismatch:
@@ -172,7 +172,8 @@ def within_budget(sampler: Sampler) -> Callable[[Predicate], Any]:
             found: dict[tuple[str, str], Mismatch] = {}
             until = time.monotonic() + session.options.budget / PIECES
             options = session.options
-            drawn = sampler(options.seed + shard, options.ops, options.dtypes)
+            seed = options.digest(predicate.__name__, shard)
+            drawn = sampler(seed, options.ops, options.dtypes)
             for case in options.narrowing.fitting(drawn):
                 try:
                     session.check(predicate, case)
@@ -237,7 +238,7 @@ def _search(
     if cases.is_empty:
         pytest.skip("no op and dtype that the run asks for and the engine offers has such cases")
     examples = max(1, round(settings().max_examples * part))
-    digest = zlib.crc32(f"{options.seed}:{predicate.__name__}:{shard}".encode())
+    digest = options.digest(predicate.__name__, shard)
     found: dict[type[Mismatch], Mismatch] = {}
     drawn: list[Case] = []
 

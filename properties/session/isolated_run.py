@@ -78,12 +78,14 @@ class IsolatedRun:
         again: Reports | Death = death
         if death.hung:
             self._session.engine.patience = IMPATIENCE  # of the children to come
-        if predicate_of(item) and not death.alone:
+        of_both = holds_against_baseline(item)
+        if predicate_of(item) and (of_both or not death.alone):
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
         if isinstance(again, Death):
             return [self._of_death(item, death)]
-        if not self._excuses(death) and not any(report.failed for report in again):
+        passed = not any(report.failed for report in again)
+        if passed and not (of_both or self._excuses(death)):
             return [self._of_death(item, death)]
         return again
 
@@ -183,3 +185,9 @@ def predicate_of(item: pytest.Item) -> Predicate | None:
     """The predicate of which `item` is a test, if it is one."""
     found = getattr(getattr(item, "function", None), "property", None)
     return found and found.predicate
+
+
+def holds_against_baseline(item: pytest.Item) -> bool:
+    """Whether a death may be the baseline's, which is no failure of the test."""
+    found = getattr(getattr(item, "function", None), "property", None)
+    return found is not None and bool(found.of_baseline)

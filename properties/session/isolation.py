@@ -208,9 +208,10 @@ def _die_with_parent() -> None:
 def settle_in(session: Session, channel: Channel) -> None:
     """Make `session` that of a child: what the engine does shows in its part of the crash log."""
     session.crashlog, session.alone, session.elsewhere = channel.crashlog, None, None
-    session.engine.isolated = True
-    session.engine.timer.note = channel.crashlog.until
     STAGE.note = channel.crashlog.enter
+    for engine in session.engines:
+        engine.isolated = True
+        engine.timer.note = channel.crashlog.until
 
 
 class Judge:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from ..generation.narrowing import EVERYTHING, LAYOUTS, Narrowing
 from ..generation.valid import drawable
 from .features import LAID_OUT
 from .known import NOTHING_KNOWN, Known
+from .part import WHOLE, Part
 from .replay import Asked
 
 
@@ -40,6 +43,8 @@ class Options:
     asked: tuple[Asked, ...] = ()  # by --case: nothing but these
     budget: float = 0.0  # seconds to spend on plain sampling
     workers: int = 1  # processes that share the work
+    part: Part = WHOLE  # of the work, that this run does
+    identical: bool = False  # nothing may have changed against the baseline
 
     @classmethod
     def of(cls, config: pytest.Config, engine: Engine) -> Options:
@@ -56,10 +61,21 @@ class Options:
             )
         budget = config.getoption("--budget") or 0.0
         known, recording = _known(config), bool(config.getoption("--write-known"))
+        part, identical = Part.read(config.getoption("--shard")), config.getoption("--identical")
+        if identical and not config.getoption("--baseline"):
+            raise pytest.UsageError("--identical: to what? Add --baseline REV, MODULE or FILE.py")
         return cls(
             *(ops, dtypes, narrowing, known, recording, _seed(config)),
-            *(asked, budget, _workers(config)),
+            *(asked, budget, _workers(config), part, identical),
         )
+
+    def digest(self, name: str, shard: int) -> int:
+        """The seed of one shard of a test: another one for each, also in the other parts."""
+        return zlib.crc32(f"{self.seed}:{name}:{shard}".encode()) + (self.part.index << 32)
+
+    def share(self, cases: Iterable[Case], shard: int = 0, shards: int = 1) -> Iterator[Case]:
+        """Those of `cases` that are one shard's, in this part of the work."""
+        return islice(cases, self.part.index * shards + shard, None, self.part.of * shards)
 
     @cached_property
     def cases(self) -> tuple[Case | CaseSequence, ...]:

@@ -104,6 +104,7 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self.run = session
         green = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if self.session.options.asked and green and not self._told()[1]:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -213,6 +214,8 @@ class Reporter:
             "profile": settings.get_current_profile_name(),
             "seed": self.session.options.seed,
             "accuracy": dict(self.session.engine.accuracy),
+            **self.session.scope,
+            "exitstatus": int(self.run.exitstatus),
             **self.session.statistics.dump(),
             "faults": [as_json(fault) for fault in ranked],
             "failing": [*lines_of(ranked)],

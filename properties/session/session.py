@@ -12,6 +12,7 @@ from typing import Any
 from ..cases.case import DTYPES, Case, Operand
 from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
+from ..comparison.baseline import Contrast, Side, contrast, one_side
 from ..comparison.compare import compare, reference_ratios
 from ..comparison.concurrency import compare_at_once
 from ..comparison.deviations import is_excused
@@ -44,10 +45,23 @@ class Session:
     asked: bool = False  # whether any property was put to the test
     alone: Elsewhere | None = None  # judges in a process that has judged nothing else
     elsewhere: Elsewhere | None = None  # judges in place of this process
+    baseline: Engine | None = None  # what the engine is held against as well
     triage: Triage = field(init=False)
 
     def __post_init__(self) -> None:
         self.triage = Triage(self.crashlog)
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engine, and its baseline where there is one."""
+        return (self.engine, self.baseline) if self.baseline else (self.engine,)
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """What makes this run a part of a larger one, for its report."""
+        against = f"{self.baseline.spec} ({self.baseline.origin})" if self.baseline else None
+        options = self.options
+        return {"shard": str(options.part), "against": against, "identical": options.identical}
 
     @cached_property
     def oracle(self) -> Engine:
@@ -182,6 +196,14 @@ class Session:
         failures = tuple(failure for verdict in verdicts for failure in verdict.failures)
         return replace(best, known=known, failures=failures)
 
+    def against_baseline(self, case: Case, *, repeat: bool = True) -> Contrast:
+        """What the engine does, beside what the baseline does."""
+        return contrast(case, self.engines, self.oracle, self._expected, repeat=repeat)
+
+    def one_side(self, case: Case, engine: Engine) -> Side:
+        """What one of the two does."""
+        return one_side(case, engine, self.oracle, self._expected)
+
     def _expected(self, mismatch: Mismatch) -> Verdict | None:
         return self._deviates(mismatch) or self.excused(mismatch)
 
@@ -194,7 +216,7 @@ class Session:
 
     @property
     def compared_nothing(self) -> bool:
-        return self.asked and not self.statistics.checked
+        return self.asked and not (self.statistics.checked or self.statistics.changes.cases)
 
     def never_drawn(self, enough: int) -> list[str]:
         """Pairs of features that no case had, in a run of everything with `enough` valid cases."""

@@ -14,6 +14,7 @@ from ..cases.line import parse
 from ..cases.partial import traits
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Failure, Status, Verdict
+from .changes import Changes, raise_to
 from .features import pairs
 
 SAMPLE = 8  # torch's own error is measured on one in so many cases with rounding
@@ -80,11 +81,6 @@ def escape(case: Case) -> float:
     return 2 / values
 
 
-def raise_to(worst: dict[str, float], ratios: Mapping[str, float]) -> None:
-    for name, ratio in ratios.items():
-        worst[name] = max(worst.get(name, 0.0), ratio)
-
-
 @dataclass
 class Statistics:
     """Rows by op, enumerations by name and op, and how often features met."""
@@ -95,6 +91,7 @@ class Statistics:
     drawn: Counter[str] = field(default_factory=Counter)  # valid cases by op
     independent: Counter[str] = field(default_factory=Counter)  # those of the plain sampler
     left_out: Counter[str] = field(default_factory=Counter)  # of a slow engine
+    changes: Changes = field(default_factory=Changes)  # against the baseline
     rounded: int = 0
     known: Counter[str] = field(default_factory=Counter)  # which lines excused a failure together
     failures: dict[str, Failure] = field(default_factory=dict)  # recorded, the shortest of a key
@@ -184,6 +181,7 @@ class Statistics:
             "independent": dict(self.independent),
             "known": dict(self.known),
             "left_out": dict(self.left_out),
+            "baseline": self.changes.dump(),
         }
 
     def whole(self) -> dict[str, Any]:
@@ -205,6 +203,7 @@ class Statistics:
             kind, calls, source, headline = failure
             self.record(Failure(kind, tuple(calls), source, headline))
         self.passes.update(dumped.get("passes", {}))
+        self.changes.merge(dumped["baseline"])
 
 
 _UNCHECKED = {
