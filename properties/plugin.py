@@ -233,22 +233,19 @@ def _source(item: pytest.Item) -> Any:
 
 def _is_asked_for(session: Session, item: pytest.Item) -> bool:
     """With --case only properties run; with another engine only what judges that engine."""
-    if isinstance(item, survey.OpItem):
-        return True
+    options, strict = session.options, session.engine.strict
     found: Property | None = getattr(getattr(item, "function", None), "property", None)
-    for_this_engine = session.engine.strict or (found is not None and not found.own_only)
-    if found is not None and _lacks_baseline(found, session):
-        return False
-    if session.options.budget:
-        return found is not None and (found.spends_budget or found.of_baseline)
     if found is None:
-        is_selftest = item.get_closest_marker("selftest") is not None
-        return is_selftest or (for_this_engine and not session.options.asked)
-    if found.of_rejections and session.engine.errors is Errors.IGNORE:
+        others = item.get_closest_marker("selftest") or (strict and not options.asked)
+        return isinstance(item, survey.OpItem) or bool(others and not options.budget)
+    without = found.of_rejections and session.engine.errors is Errors.IGNORE
+    if without or _lacks_baseline(found, session):
         return False
-    if found.spends_budget or (session.options.asked and not found.takes_lines):
+    if options.budget:
+        return found.spends_budget or found.of_baseline
+    if found.spends_budget or (options.asked and not found.takes_lines):
         return False
-    return for_this_engine
+    return strict or not found.own_only
 
 
 def _lacks_baseline(found: Property, session: Session) -> bool:

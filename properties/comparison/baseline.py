@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,13 @@ class Contrast(Verdict):
     def of(
         cls, candidate: Side, baseline: Side, distances: Mapping[str, Distance] | None = None
     ) -> Contrast:
-        return cls(candidate.status, candidate.ratios, candidate, baseline, distances or {})
+        return cls(
+            candidate.status,
+            candidate.ratios,
+            candidate=candidate,
+            baseline=baseline,
+            distances=distances or {},
+        )
 
     def changes(self) -> Iterator[Change]:
         """All that is not as it was, and what is wrong as it was."""
@@ -185,7 +192,7 @@ def one_side(case: Case, engine: Engine, reference: Engine, excused: Excused) ->
 
 def of_death(death: Mismatch) -> Side:
     """The side of an engine that ended its process, or did not return."""
-    return Side(Status.FAILED, {}, type(death).__name__, death.headline)
+    return Side(Status.FAILED, wrong=type(death).__name__, headline=death.headline)
 
 
 def _judged(
@@ -195,15 +202,15 @@ def _judged(
     got = engine.observed_call(case, comparison.operands, comparison.grad_output, repeat=repeat)
     error = "" if got.error is None else f"{type(got.error).__name__}: {got.error}"
     error = _ADDRESS.sub("0x…", error).strip().replace("\n", " ⏎ ")
-    offered = frozenset(got.values)
+    did = partial(Side, error=error, offered=frozenset(got.values))
     try:
         verdict = comparison.verdict_on(engine, got)
     except Mismatch as mismatch:
         if (expected := excused(mismatch)) is None:
-            kind, headline = type(mismatch).__name__, mismatch.headline
-            return Side(Status.FAILED, {}, kind, headline, error, offered), got
+            kind = type(mismatch).__name__
+            return did(Status.FAILED, wrong=kind, headline=mismatch.headline), got
         verdict = expected
-    return Side(verdict.status, verdict.ratios, "", "", error, offered), got
+    return did(verdict.status, verdict.ratios), got
 
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")  # another one in each process

@@ -22,7 +22,7 @@ from ..comparison.baseline import Contrast, Side, of_death
 from ..comparison.engine import IMPATIENCE
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from ..generation import sampling
-from ..generation.exhaustive import one_axis, two_axes
+from ..generation.exhaustive import one_axis, pairs_on_two_axes
 from ..shrinking import smallest
 from .changes import Changes, Example
 from .for_all import SHARDS, Property, Sampler
@@ -139,7 +139,7 @@ def corpus(session: Session, shard: int) -> Iterator[Case]:
 def enumerated(session: Session, shard: int) -> Iterator[Case]:
     """Those of all that is enumerated."""
     ops = session.options.ops
-    return _share(chain(one_axis(ops), two_axes(ops)), session, shard)
+    return _share(chain(one_axis(ops), pairs_on_two_axes(ops)), session, shard)
 
 
 def sampled(session: Session, shard: int) -> Iterator[Case]:
