@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 from typing import TypeAlias
 
 from .checks import Checker, Operand
 from .geometry import Array, Geometry, Ints, Pairs, Sizes
+from .remembered import remembered
 
 
 # Options have names because a stride and a padding, in each other's place, have the same type.
@@ -22,6 +24,8 @@ class ConvOptions:
     padding: Ints | str = 0
     dilation: Ints = 1
     groups: int = 1
+
+    values = property(attrgetter("stride", "padding", "dilation", "groups"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of a convolution of `x` with `w`, and the shape of its result."""
@@ -61,6 +65,8 @@ class TransposedOptions:
     output_padding: Ints = 0
     groups: int = 1
     dilation: Ints = 1
+
+    values = property(attrgetter("stride", "padding", "output_padding", "groups", "dilation"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of the convolution whose output is `x`, and the shape of its input."""
@@ -171,6 +177,7 @@ def _reached(
     return size
 
 
+@remembered
 def for_output(
     function: str, axes: int, input: object, weight: object, bias: object, options: Options
 ) -> tuple[Geometry, Array, Array, Array | None]:
@@ -182,6 +189,7 @@ def for_output(
     return g, x, w, check.bias(bias, x.dtype, result[1])
 
 
+@remembered
 def for_input(
     function: str,
     axes: int,
@@ -201,6 +209,7 @@ def for_input(
     return g, w, check.gradient(grad_output, w.dtype, result, len(size))
 
 
+@remembered
 def for_weight(
     function: str,
     axes: int,
