@@ -75,7 +75,7 @@ def _accumulated(
     b: Array | None = None,
 ) -> Array:
     wide = accumulator(left.dtype)
-    result = function(g, left.astype(wide, copy=False), right.astype(wide, copy=False))
+    result = function(g, in_dtype(left, wide), in_dtype(right, wide))
     if b is not None:
         result += b.reshape(-1, *[1] * len(g.kernel_size))
     return rounded(result, left.dtype)
@@ -83,4 +83,9 @@ def _accumulated(
 
 def rounded(result: Array, dtype: np.dtype[Any]) -> Array:
     """`result`, rounded once to the native form of `dtype`."""
-    return result.astype(native(dtype), copy=False)
+    return in_dtype(result, native(dtype))
+
+
+def in_dtype(x: Array, dtype: np.dtype[Any]) -> Array:
+    """`x`, as a copy if it has another dtype or byte order."""
+    return x if x.dtype is dtype else x.astype(dtype, copy=False)

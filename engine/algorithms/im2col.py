@@ -35,8 +35,10 @@ class Layout(NamedTuple):
     strides: Sizes
     columns: Sizes  # (n, G, C·K, Y)
     results: Sizes  # (n, G, O, Y)
-    starts: Sizes  # of the padded input
     bordered: bool
+    starts: Sizes  # of the padded input
+    steps: Sizes
+    padded_size: Sizes
 
 
 @lru_cache
@@ -54,20 +56,25 @@ def layout(g: Geometry, itemsize: int) -> Layout:
         ),
         columns=(g.batch, g.groups, g.channels * taps, places),
         results=(g.batch, g.groups, g.filters, places),
-        starts=tuple([-lo for lo, _ in g.padding]),
         bordered=any(map(any, g.padding)),
+        starts=tuple([-lo for lo, _ in g.padding]),
+        steps=(1,) * len(g.padding),
+        padded_size=g.padded_size,
     )
 
 
 def windows(g: Geometry, x: Array) -> Array:
     """Every place of the window as a view: (N, G·C, *X) -> (N, G, C, *K, *Y)."""
-    known = layout(g, x.itemsize)
+    return view(layout(g, x.itemsize), x)
+
+
+def view(known: Layout, x: Array) -> Array:
+    """The windows; unlike as_strided, ndarray refuses a view that would leave the buffer."""
     if known.bordered:
-        p = box(x, known.starts, (1,) * len(known.starts), g.padded_size)
+        p = box(x, known.starts, known.steps, known.padded_size)
     else:
-        p = np.ascontiguousarray(x)
-    # unlike as_strided, ndarray refuses a view that would leave the buffer
-    return np.ndarray(known.windows, p.dtype, p, strides=known.strides)
+        p = x if x.flags.c_contiguous else np.ascontiguousarray(x)
+    return np.ndarray(known.windows, p.dtype, p, 0, known.strides)
 
 
 def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
@@ -103,7 +110,7 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
 def multiply(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """One block, whose columns are free for the next: (n, G·C, *X), w -> y (n, G·O, *Y)."""
     known = layout(g, x.itemsize)
-    columns = windows(g, x).reshape(known.columns)
+    columns = view(known, x).reshape(known.columns)
     kernels = w.reshape(g.groups, g.filters, known.columns[2])
     if y.flags.c_contiguous:
         np.matmul(kernels, columns, out=y.reshape(known.results))
@@ -114,27 +121,26 @@ def multiply(g: Geometry, x: Array, w: Array, y: Array) -> None:
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K), C-contiguous."""
     taps = prod(g.kernel_size)
-    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     total = gw.reshape(g.groups, g.filters, g.channels * taps)
+    if is_one_block(g):
+        np.matmul(*correlated(g, x, gy), out=total)
+        return
     total[...] = 0
+    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     for channels in cut(g.channels, for_weight(g)):
         few = g._replace(channels=channels.stop - channels.start)
         target = total[:, :, channels.start * taps : channels.stop * taps]  # (G, O, c·K)
         for samples, rows, h in blocks(few):
             met = x[samples, :, channels].reshape(h.input_shape)
-            add(h, met, gy[samples, :, rows], target, alone=h.output_shape == g.output_shape)
+            target += np.matmul(*correlated(h, met, gy[samples, :, rows]))
 
 
-def add(g: Geometry, x: Array, gy: Array, target: Array, alone: bool) -> None:
-    """One block, added to the target (G, O, C·K), which is zero for one that is alone."""
+def correlated(g: Geometry, x: Array, gy: Array) -> tuple[Array, Array]:
+    """One block of the output and what it meets: (G, O, n·Y) and (G, n·Y, C·K)."""
     places = g.batch * prod(g.output_size)
-    view = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
-    columns = view.reshape(g.groups, target.shape[2], places).swapaxes(1, 2)  # (G, n·Y, C·K)
-    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)  # (G, O, n·Y)
-    if alone:
-        np.matmul(outputs, columns, out=target)
-    else:
-        target += outputs @ columns
+    met = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
+    columns = met.reshape(g.groups, g.channels * prod(g.kernel_size), places).swapaxes(1, 2)
+    return gy.swapaxes(0, 1).reshape(g.groups, g.filters, places), columns
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:

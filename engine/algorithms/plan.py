@@ -154,9 +154,7 @@ def for_col2im(g: Geometry) -> int:
 
 
 def for_weight(g: Geometry) -> int:
-    """Channels of the weight's gradient that are formed at once: all, if one block is enough."""
-    if is_one_block(g):
-        return max(1, g.channels)
+    """Channels of the weight's gradient that are formed at once."""
     channel = g.groups * g.filters * prod(g.kernel_size)
     return even(g.channels, limits.FEW_ELEMENTS // 4 // max(1, channel))
 
