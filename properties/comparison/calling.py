@@ -55,13 +55,15 @@ def call_layer(layer: Any, case: Case, x: Any) -> Any:
 
 def gradients(grad: Any, case: Case, operands: Operands, grad_output: Any) -> Results:
     """What the functions of a namespace as torch.nn.grad give, those that it has."""
-    x, w, shaped, gy = operands["input"], operands["weight"], SIZES[case.sizes], grad_output
+    shaped, gy = SIZES[case.sizes], grad_output
+    x, w = operands["input"], operands.get("weight")
+    weight, size = ({}, ()) if w is None else ({"weight": w}, shaped(w.shape))
     first = case.by_position
     options = {**{k: v for k, v in first.items() if k not in operands}, **case.arguments}
     options.pop("bias", None)
     calls: dict[str, tuple[str, dict[str, Any]]] = {
-        "grad_input": ("input", {"input_size": shaped(x.shape), "weight": w, "grad_output": gy}),
-        "grad_weight": ("weight", {"input": x, "weight_size": shaped(w.shape), "grad_output": gy}),
+        "grad_input": ("input", {"input_size": shaped(x.shape), **weight, "grad_output": gy}),
+        "grad_weight": ("weight", {"input": x, "weight_size": size, "grad_output": gy}),
         "grad_bias": ("bias", {"grad_output": gy}),
     }
     found = {}
