@@ -25,7 +25,7 @@ class ConvOptions:
     dilation: Ints = 1
     groups: int = 1
 
-    values = property(attrgetter("stride", "padding", "dilation", "groups"))
+    given = property(attrgetter("stride", "padding", "dilation", "groups"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of a convolution of `x` with `w`, and the shape of its result."""
@@ -66,7 +66,7 @@ class TransposedOptions:
     groups: int = 1
     dilation: Ints = 1
 
-    values = property(attrgetter("stride", "padding", "output_padding", "groups", "dilation"))
+    given = property(attrgetter("stride", "padding", "output_padding", "groups", "dilation"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of the convolution whose output is `x`, and the shape of its input."""

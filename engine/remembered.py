@@ -34,7 +34,7 @@ def remembered(check: Check) -> Check:
     def checked(
         function: str, axes: int, first: Any, second: Any, third: Any, options: Any
     ) -> tuple[Any, ...]:
-        values = options.values
+        values = options.given
         forms = (form(first), form(second), form(third))
         if NotImplemented in forms or not are_plain(values):
             return check(function, axes, first, second, third, options)

@@ -91,6 +91,7 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "TOGETHER": r.choice([1, 2, 3, 4, 8]),
         "LANES": r.choice([1, 2, 16]),
         "TINY": r.choice([0, 0, 0, 300]),
+        "ZEROS": r.choice([0, 1, 2, 99]),
         "SHORT_ROW": r.choice([0, 0, 3]),
         "FEW_ELEMENTS": r.choice([1, 100, 1 << 19]),
         "PLACES": r.choice([1, 3, 16, 448]),

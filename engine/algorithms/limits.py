@@ -33,6 +33,9 @@ TOGETHER = 4
 # Multiply-adds below which the calls of a blocked algorithm cost more than the arithmetic.
 TINY = 40_000
 
+# Times the multiply-adds of an input's gradient that its phases may take, with their zeros.
+ZEROS = 2
+
 # Output rows shorter than this leave most of a band's product empty; im2col joins them, as long as
 # its columns have no more than so many elements.
 SHORT_ROW = 24

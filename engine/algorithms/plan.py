@@ -36,17 +36,26 @@ class Block:
 @lru_cache
 def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
     """The rule: im2col for little work, one tap, short rows, and what BLAS doesn't multiply."""
-    return is_tiny(g) or prod(g.kernel_size) == 1 or has_short_rows(g) or dtype.kind in "iu"
+    little = work(g) <= limits.TINY
+    return little or prod(g.kernel_size) == 1 or has_short_rows(g) or dtype.kind in "iu"
 
 
 @lru_cache
 def adds_columns(g: Geometry) -> bool:
-    """The rule for an input's gradient: im2col where rows are short, unless the work is little."""
-    return not is_tiny(g) and (prod(g.kernel_size) == 1 or has_short_rows(g))
+    """The rule for an input's gradient: im2col for one tap, short rows, and phases of mere zeros.
+
+    A phase meets every place of the input, of which a window may cover a few only.
+    """
+    steps = [s // gcd(s, d) for s, d in zip(g.stride, g.dilation, strict=True)]
+    phased = prod(g.input_shape) * g.filters * prod(g.kernel_size) // prod(steps)
+    if phased <= limits.TINY:
+        return False
+    return prod(g.kernel_size) == 1 or has_short_rows(g) or phased > limits.ZEROS * work(g)
 
 
-def is_tiny(g: Geometry) -> bool:
-    return prod(g.output_shape) * g.channels * prod(g.kernel_size) <= limits.TINY  # multiply-adds
+def work(g: Geometry) -> int:
+    """Multiply-adds of the output, and of each gradient."""
+    return prod(g.output_shape) * g.channels * prod(g.kernel_size)
 
 
 def has_short_rows(g: Geometry) -> bool:
