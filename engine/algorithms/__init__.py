@@ -1,10 +1,11 @@
-"""Ways to compute a convolution and its gradients; `plan.joins_rows` chooses.
+"""Ways to compute a convolution and its gradients; the rules in `plan` choose.
 
 | file | idea | for |
 |---|---|---|
 | `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
+| `toeplitz` | several output rows by one product | few filters per group, such as depthwise |
 | `band` | products over bands of rows in the cache | all other convolutions |
-| `phases` | an input's gradient as convolutions of stride 1 | all other gradients of inputs |
+| `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
 | `exact` | integers as floats, where that is exact | integers, before the choice |
 
