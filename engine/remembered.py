@@ -38,7 +38,7 @@ def remembered(check: Check) -> Check:
         forms = (form(first), form(second), form(third))
         if NotImplemented in forms or not are_plain(values):
             return check(function, axes, first, second, third, options)
-        key = (function, forms, values)
+        key = (function, axes, forms, values)
         g = known.get(key)
         if g is not None:
             arrays = [o for o in (first, second, third) if type(o) is not tuple]
