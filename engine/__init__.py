@@ -31,6 +31,8 @@ rejects | the functions reject them |
 | more accurate |
 | load_state_dict takes only tensors, and copies what it can before it raises | anything that \
 numpy.asarray takes; all or nothing | a failed load leaves the layer as it was |
+| a lazy layer loads a weight of any shape, and its in_channels stay 0 | only a shape that it can \
+have, whose in_channels it takes | no call could succeed; the attribute would be wrong |
 | state_dict shares its memory with the layer | copies | results share no memory |
 | devices other than the CPU | reject | there are none |
 | bfloat16 and complex32 | do not exist | NumPy has no such dtypes |
@@ -56,6 +58,14 @@ from .layers import (
     ConvTranspose3d,
     DepthwiseConv2d,
 )
+from .lazy import (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
 from .original import Conv2D, DepthwiseConv2D
 
 __all__ = [
@@ -70,6 +80,12 @@ __all__ = [
     "ConvTranspose3d",
     "DepthwiseConv2D",
     "DepthwiseConv2d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
     "conv1d",
     "conv2d",
     "conv3d",

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from operator import attrgetter
 from typing import TypeAlias
 
 from .checks import Checker, Operand
 from .geometry import Array, Geometry, Ints, Pairs, Sizes
+from .remembered import remembered
 
 
 # Options have names because a stride and a padding, in each other's place, have the same type.
@@ -22,6 +24,8 @@ class ConvOptions:
     padding: Ints | str = 0
     dilation: Ints = 1
     groups: int = 1
+
+    given = property(attrgetter("stride", "padding", "dilation", "groups"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of a convolution of `x` with `w`, and the shape of its result."""
@@ -61,6 +65,8 @@ class TransposedOptions:
     output_padding: Ints = 0
     groups: int = 1
     dilation: Ints = 1
+
+    given = property(attrgetter("stride", "padding", "output_padding", "groups", "dilation"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of the convolution whose output is `x`, and the shape of its input."""
@@ -171,6 +177,7 @@ def _reached(
     return size
 
 
+@remembered
 def for_output(
     function: str, axes: int, input: object, weight: object, bias: object, options: Options
 ) -> tuple[Geometry, Array, Array, Array | None]:
@@ -182,6 +189,7 @@ def for_output(
     return g, x, w, check.bias(bias, x.dtype, result[1])
 
 
+@remembered
 def for_input(
     function: str,
     axes: int,
@@ -193,14 +201,20 @@ def for_input(
     """Check a call for the gradient of the input; return geometry, weight and grad_output."""
     check = Checker(function, axes)
     w = check.kernels(weight)
-    size = check.shape("input_size", input_size)
+    size, ndim = _batched_size(check, input_size, axes)
+    g, result = options.geometry(check, Operand("input_size", size), Operand("weight", w.shape))
+    return g, w, check.gradient(grad_output, w.dtype, result, ndim)
+
+
+def _batched_size(check: Checker, value: object, axes: int) -> tuple[Sizes, int]:
+    """The shape of an input, with its batch axis, and the number of axes that it was given with."""
+    size = check.shape("input_size", value)
     if not axes + 1 <= len(size) <= axes + 2:
         check.reject("input_size", f"expected {axes + 1} or {axes + 2} integers, got {size}")
-    batched = (1,) * (axes + 2 - len(size)) + size
-    g, result = options.geometry(check, Operand("input_size", batched), Operand("weight", w.shape))
-    return g, w, check.gradient(grad_output, w.dtype, result, len(size))
+    return (1,) * (axes + 2 - len(size)) + size, len(size)
 
 
+@remembered
 def for_weight(
     function: str,
     axes: int,
@@ -229,33 +243,71 @@ def for_unfold(input: object, options: WindowOptions) -> tuple[Geometry, Array]:
     """Check a call of unfold; return its geometry and its batched input."""
     check = Checker("unfold", 2)
     x = check.batched("input", check.array("input", input, boolean=True))
-    _filled(check, x)
-    batch, channels, size = x.shape[0], x.shape[1], x.shape[2:]
-    g = options.geometry(check, batch=batch, channels=channels, size=size, blame="kernel_size")
-    return g, x
+    return _unfolding(check, Operand("input", x.shape), options), x
 
 
 def for_fold(input: object, output_size: object, options: WindowOptions) -> tuple[Geometry, Array]:
     """Check a call of fold; return its geometry and its batched input."""
     check = Checker("fold", 2)
     x = check.batched("input", check.array("input", input, boolean=True), axes=1)
+    return _folding(check, Operand("input", x.shape), output_size, options), x
+
+
+def for_unfold_input(
+    input_size: object, grad_output: object, options: WindowOptions
+) -> tuple[Geometry, Array]:
+    """Check a call for the gradient of unfold; return its geometry and batched grad_output."""
+    check = Checker("unfold_input", 2)
+    size, ndim = _batched_size(check, input_size, axes=2)
+    g = _unfolding(check, Operand("input_size", size), options)
+    gy = check.array("grad_output", grad_output)
+    return g, check.gradient(gy, gy.dtype, _columns(g), ndim - 1)
+
+
+def for_fold_input(
+    input_size: object, grad_output: object, output_size: object, options: WindowOptions
+) -> tuple[Geometry, Array]:
+    """Check a call for the gradient of fold; return its geometry and batched grad_output."""
+    check = Checker("fold_input", 2)
+    size, ndim = _batched_size(check, input_size, axes=1)
+    g = _folding(check, Operand("input_size", size), output_size, options)
+    gy = check.array("grad_output", grad_output)
+    return g, check.gradient(gy, gy.dtype, g.input_shape, ndim + 1)
+
+
+def _columns(g: Geometry) -> Sizes:
+    """The shape of the unfolded image."""
+    return (g.batch, g.channels * prod(g.kernel_size), prod(g.output_size))
+
+
+def _unfolding(check: Checker, x: Operand, options: WindowOptions) -> Geometry:
+    """The geometry of the windows of an image of the shape of `x`."""
+    _filled(check, x)
+    batch, channels, *size = x.shape
+    return options.geometry(
+        check, batch=batch, channels=channels, size=tuple(size), blame="kernel_size"
+    )
+
+
+def _folding(check: Checker, x: Operand, output_size: object, options: WindowOptions) -> Geometry:
+    """The geometry of the windows whose columns have the shape of `x`."""
     _filled(check, x)
     batch, rows, columns = x.shape
     size = check.integers("output_size", output_size, least=1, single=False)
     taps = prod(check.integers("kernel_size", options.kernel_size, least=1, single=False))
     if rows % taps:
-        check.reject("input", f"expected a multiple of {taps} taps on axis -2, got {rows}")
+        check.reject(x.name, f"expected a multiple of {taps} taps on axis -2, got {rows}")
     channels = rows // taps
     g = options.geometry(check, batch=batch, channels=channels, size=size, blame="output_size")
     if columns != prod(g.output_size):
         check.reject(
-            "input",
+            x.name,
             f"expected {prod(g.output_size)} columns on axis -1, one for each of {g.output_size} "
             f"windows, got {columns}",
         )
-    return g, x
+    return g
 
 
-def _filled(check: Checker, x: Array) -> None:
+def _filled(check: Checker, x: Operand) -> None:
     if 0 in x.shape[1:]:
-        check.reject("input", f"expected no axis of size 0 but the batch, got shape {x.shape}")
+        check.reject(x.name, f"expected no axis of size 0 but the batch, got shape {x.shape}")

@@ -33,7 +33,11 @@ DEFAULT: Algorithm = algorithms
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """The native dtype in which sums over `dtype` are formed; float16 is summed in float32."""
-    return np.dtype(np.float32) if dtype.type is np.float16 else dtype.newbyteorder("=")
+    return np.dtype(np.float32) if dtype.type is np.float16 else native(dtype)
+
+
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def forward(
@@ -62,6 +66,7 @@ def bias_gradient(gy: Array) -> Array:
         return rounded(total, gy.dtype)
 
 
+@np.errstate(all="ignore")  # IEEE's inf and nan are results here, as in torch
 def _accumulated(
     function: Callable[[Geometry, Array, Array], Array],
     g: Geometry,
@@ -70,13 +75,17 @@ def _accumulated(
     b: Array | None = None,
 ) -> Array:
     wide = accumulator(left.dtype)
-    with np.errstate(all="ignore"):  # IEEE's inf and nan are results here, as in torch
-        result = function(g, left.astype(wide, copy=False), right.astype(wide, copy=False))
-        if b is not None:
-            result += b.reshape(-1, *[1] * len(g.kernel_size))
-        return rounded(result, left.dtype)
+    result = function(g, in_dtype(left, wide), in_dtype(right, wide))
+    if b is not None:
+        result += b.reshape(-1, *[1] * len(g.kernel_size))
+    return rounded(result, left.dtype)
 
 
 def rounded(result: Array, dtype: np.dtype[Any]) -> Array:
     """`result`, rounded once to the native form of `dtype`."""
-    return result.astype(dtype.newbyteorder("="), copy=False)
+    return in_dtype(result, native(dtype))
+
+
+def in_dtype(x: Array, dtype: np.dtype[Any]) -> Array:
+    """`x`, as a copy if it has another dtype or byte order."""
+    return x if x.dtype is dtype else x.astype(dtype, copy=False)

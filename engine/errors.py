@@ -59,3 +59,10 @@ class UnsupportedDtypeError(ArgumentTypeError, NotImplementedError):
 
 class UnsupportedPaddingError(ArgumentError, NotImplementedError):
     """An input or a form of padding has no padding mode, here and in torch."""
+
+
+class UninitializedError(RuntimeError, ValueError):
+    """A parameter of a lazy layer is used before its shape is known.
+
+    torch raises RuntimeError from the parameter, and ValueError from the layer's methods.
+    """

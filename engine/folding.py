@@ -9,7 +9,7 @@ import numpy as np
 from .algorithms import im2col
 from .arguments import WindowOptions, for_fold, for_unfold
 from .compute import accumulator, rounded
-from .geometry import Array, Ints
+from .geometry import Array, Geometry, Ints
 
 
 def unfold(
@@ -58,11 +58,15 @@ def unfold(
     options = WindowOptions(
         kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
     )
-    g, x = for_unfold(input, options)
+    result = unfolded(*for_unfold(input, options))
+    return result if input.ndim == 4 else result[0]
+
+
+def unfolded(g: Geometry, x: Array) -> Array:
+    """(N, C, *X) -> (N, C·K, Y)."""
     rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
     columns = im2col.windows(g, x.astype(x.dtype.newbyteorder("="), copy=False))
-    result = columns.reshape(g.batch, rows, places).copy()
-    return result if input.ndim == 4 else result[0]
+    return columns.reshape(g.batch, rows, places).copy()
 
 
 def fold(
@@ -113,9 +117,13 @@ def fold(
     options = WindowOptions(
         kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
     )
-    g, x = for_fold(input, output_size, options)
+    result = folded(*for_fold(input, output_size, options))
+    return result if input.ndim == 3 else result[0]
+
+
+def folded(g: Geometry, x: Array) -> Array:
+    """(N, C·K, Y) -> (N, C, *X)."""
     columns = x.reshape(-1, *g.kernel_size, *g.output_size)  # (N·C, *K, *Y)
     with np.errstate(all="ignore"):
         total = im2col.col2im(g, columns.astype(accumulator(x.dtype), copy=False))
-        result = rounded(np.ascontiguousarray(total), x.dtype).reshape(g.input_shape)
-    return result if input.ndim == 3 else result[0]
+        return rounded(np.ascontiguousarray(total), x.dtype).reshape(g.input_shape)

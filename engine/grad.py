@@ -1,4 +1,4 @@
-"""Gradients of convolutions, with the signatures of torch.nn.grad, and of transposed ones.
+"""Gradients of convolutions, with the signatures of torch.nn.grad, and of what else has one.
 
 Functions whose name begins with an underscore do the work for any number of axes. Their docstrings
 complete those of the public functions (see `documentation`).
@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from . import compute
-from .arguments import ConvOptions, TransposedOptions, for_bias, for_input, for_weight
+from .arguments import (
+    ConvOptions,
+    TransposedOptions,
+    WindowOptions,
+    for_bias,
+    for_fold_input,
+    for_input,
+    for_unfold_input,
+    for_weight,
+)
 from .compute import DEFAULT, Algorithm
 from .documentation import documented
+from .folding import folded, unfolded
 from .geometry import Array, Ints
 
 
@@ -572,3 +582,101 @@ def conv3d_bias(grad_output: Array) -> Array:
     array([8., 8.])
     """
     return _conv_bias(3, grad_output)
+
+
+def unfold_input(
+    input_size: Sequence[int],
+    grad_output: Array,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Array:
+    """Gradient of `unfold` with respect to its input: `fold`, which adds up what was copied.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Parameters
+    ----------
+    input_size : tuple or list of ints, the shape (N, C, H, W) or (C, H, W)
+        Shape of the input of the call, and so of the result.
+    grad_output : ndarray, shape (N, C·kH·kW, L) or (C·kH·kW, L)
+        Gradient of the result of the call, of any dtype that `conv2d` takes.
+    kernel_size, dilation, padding, stride :
+        As in the call of `unfold`.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W) or (C, H, W)
+        C-contiguous, in the dtype of `grad_output` and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `unfold` rejects the call, or `grad_output` has not the shape of its result. It is a
+        RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Examples
+    --------
+    >>> engine.grad.unfold_input((1, 2, 3), np.ones((4, 2)), kernel_size=2)
+    array([[[1., 2., 1.],
+            [1., 2., 1.]]])
+    """
+    options = WindowOptions(
+        kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
+    )
+    gx = folded(*for_unfold_input(input_size, grad_output, options))
+    return gx if len(input_size) == 4 else gx[0]
+
+
+def fold_input(
+    input_size: Sequence[int],
+    grad_output: Array,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Array:
+    """Gradient of `fold` with respect to its input: `unfold`, which copies to all that was added.
+
+    torch.nn.grad has no such function; torch.autograd computes the same.
+
+    Parameters
+    ----------
+    input_size : tuple or list of ints, the shape (N, C·kH·kW, L) or (C·kH·kW, L)
+        Shape of the input of the call, and so of the result.
+    grad_output : ndarray, shape (N, C, H, W) or (C, H, W)
+        Gradient of the result of the call, of any dtype that `conv2d` takes.
+    output_size, kernel_size, dilation, padding, stride :
+        As in the call of `fold`.
+
+    Returns
+    -------
+    ndarray, shape (N, C·kH·kW, L) or (C·kH·kW, L)
+        C-contiguous, in the dtype of `grad_output` and the native byte order.
+
+    Raises
+    ------
+    ArgumentError
+        `fold` rejects the call, or `grad_output` has not the shape of its result. It is a
+        RuntimeError and a ValueError.
+    ArgumentTypeError
+        An argument has a wrong type. It is a TypeError.
+
+    Examples
+    --------
+    >>> grad_output = np.arange(6.0).reshape(1, 2, 3)
+    >>> engine.grad.fold_input((4, 2), grad_output, output_size=(2, 3), kernel_size=2)
+    array([[0., 1.],
+           [1., 2.],
+           [3., 4.],
+           [4., 5.]])
+    """
+    options = WindowOptions(
+        kernel_size=kernel_size, dilation=dilation, padding=padding, stride=stride
+    )
+    gx = unfolded(*for_fold_input(input_size, grad_output, output_size, options))
+    return gx if len(input_size) == 3 else gx[0]

@@ -77,6 +77,17 @@ class Layer:
             check.reject(argument, f"expected a multiple of groups = {self.groups}, got {channels}")
         return channels
 
+    def _draw(self, check: Checker, bias: object, dtype: object, rng: object) -> None:
+        """Give the parameters their first values."""
+        ends = (self.out_channels,) if bias else None
+        self.weight, self.bias = drawn(check, self._weight_shape(), ends, dtype, rng)
+
+    def _weight_shape(self) -> Sizes:
+        outer, inner = self.out_channels, self.in_channels
+        if self.transposed:
+            outer, inner = inner, outer
+        return (outer, inner // self.groups, *self.kernel_size)
+
     def _input(self, value: object) -> Array:
         """`value`, in the weight's dtype and with or without its batch axis."""
         check = self._check()
@@ -233,9 +244,7 @@ class Conv(Layer):
         self.padding_mode = padding_mode
         self.padding = self._padding(check, padding)
         self.output_padding = (0,) * self.axes
-        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
-        ends = (self.out_channels,) if bias else None
-        self.weight, self.bias = drawn(check, shape, ends, dtype, rng)
+        self._draw(check, bias, dtype, rng)
 
     def _padding(self, check: Checker, value: object) -> str | Sizes:
         if self.padding_mode != "zeros" and self.axes > 1 and _is_single(value):
@@ -415,9 +424,7 @@ class ConvTranspose(Layer):
         self.padding = check.integers("padding", padding, least=0)
         self.output_padding = check.integers("output_padding", output_padding, least=0)
         check.smaller(self.output_padding, self.stride, self.dilation)
-        shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
-        ends = (self.out_channels,) if bias else None
-        self.weight, self.bias = drawn(check, shape, ends, dtype, rng)
+        self._draw(check, bias, dtype, rng)
 
     def forward(self, input: Array, output_size: Sequence[int] | None = None) -> Array:
         """Compute the transposed convolution of `input`; the same as to call the layer.

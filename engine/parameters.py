@@ -25,17 +25,24 @@ def drawn(
 ) -> tuple[Array, Array | None]:
     """Weight, then bias, from U(±1/sqrt(fan_in)), torch's kaiming_uniform_(a=sqrt(5))."""
     kind = parameter_dtype(check, dtype)
-    if rng is not None and not isinstance(rng, np.random.Generator):
-        raise ArgumentTypeError(
-            check.function, "rng", f"expected a numpy.random.Generator or None, got {rng!r}"
-        )
+    source = generator(check, rng)
     if prod(weight) > LARGEST:
         check.reject("in_channels", f"expected at most {LARGEST} weights, got shape {weight}")
-    source = np.random.default_rng() if rng is None else rng
     fan_in = prod(weight[1:])
     bound = 1 / sqrt(fan_in) if fan_in else 0.0
     first = _uniform(source, bound, weight, kind)
     return first, None if bias is None else _uniform(source, bound, bias, kind)
+
+
+def generator(check: Checker, rng: object) -> np.random.Generator:
+    """`rng`, or one with a seed of its own."""
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, np.random.Generator):
+        raise ArgumentTypeError(
+            check.function, "rng", f"expected a numpy.random.Generator or None, got {rng!r}"
+        )
+    return rng
 
 
 def parameter_dtype(check: Checker, value: object) -> np.dtype[Any]:
@@ -60,27 +67,34 @@ def _uniform(rng: np.random.Generator, bound: float, shape: Sizes, dtype: np.dty
 
 
 def loaded(
-    function: str, parameters: Mapping[str, Array], state_dict: object, strict: object
+    function: str, parameters: Mapping[str, Array], state_dict: Any, strict: object
 ) -> tuple[dict[str, Array], IncompatibleKeys]:
     """Copies of the values in `state_dict`, in shape and dtype of `parameters`; or all faults."""
     check = Checker(function, 0)
-    if not isinstance(state_dict, Mapping):
-        raise ArgumentTypeError(
-            function, "state_dict", f"expected a mapping, got {type(state_dict).__name__}"
-        )
-    missing = [name for name in parameters if name not in state_dict]
-    unexpected = [name for name in state_dict if name not in parameters]
-    faults = [f"missing {name!r}" for name in missing if strict]
-    faults += [f"unexpected {name!r}" for name in unexpected if strict]
-    present = {name: p for name, p in parameters.items() if name in state_dict}
+    keys, faults = named(check, parameters, state_dict, strict)
+    present = {name: p for name, p in parameters.items() if name not in keys.missing_keys}
     values = {name: _converted(state_dict[name]) for name in present}
     for name, parameter in present.items():
         faults += _faults(name, parameter, values[name])
     if faults:
         names = ", ".join(f"{name!r} {p.shape}" for name, p in parameters.items())
         check.reject("state_dict", f"expected {names}, got {'; '.join(faults)}")
-    result = {name: values[name].astype(p.dtype, order="C") for name, p in present.items()}
-    return result, IncompatibleKeys(missing, unexpected)
+    return {name: values[name].astype(p.dtype, order="C") for name, p in present.items()}, keys
+
+
+def named(
+    check: Checker, parameters: Mapping[str, Array], state_dict: object, strict: object
+) -> tuple[IncompatibleKeys, list[str]]:
+    """How the names of a state differ from those of the parameters, and what is wrong with that."""
+    if not isinstance(state_dict, Mapping):
+        raise ArgumentTypeError(
+            check.function, "state_dict", f"expected a mapping, got {type(state_dict).__name__}"
+        )
+    missing = [name for name in parameters if name not in state_dict]
+    unexpected = [name for name in state_dict if name not in parameters]
+    faults = [f"missing {name!r}" for name in missing if strict]
+    faults += [f"unexpected {name!r}" for name in unexpected if strict]
+    return IncompatibleKeys(missing, unexpected), faults
 
 
 def _converted(value: object) -> Array:

@@ -17,7 +17,8 @@ import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from math import exp, log, prod
 from pathlib import Path
@@ -62,6 +63,11 @@ LAYERS = "# ---- Layers of well-known networks ----"  # heading in the corpus
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 ROUND = 5e-3  # seconds of one round, at least one call
 RETRIES = (3, 9)  # times the rounds, in which a case that seems too slow is measured again
+
+
+class BadOption(Exception):
+    """An option that cannot be used: what was expected, and what came."""
+
 
 Call = Callable[[], Any]
 Calls = dict[str, Call]  # by what they compute: forward, gradients
@@ -186,7 +192,9 @@ def _result(name: str, case: Case, part: str, calls: Mapping[str, Calls], o: Any
     ratios = [e / a for e, a in zip(seconds["engine"], seconds[against], strict=True)]
     adds = multiply_adds(case)
     gflops = 2 * adds * (1 if part == "forward" else 2) / best["engine"] / 1e9
-    low, middle, high = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    low, middle, high = (
+        quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    )
     return Result(
         case=name,
         line=str(case),
@@ -228,7 +236,7 @@ def contenders(o: Any, folder: Path) -> dict[str, Engine]:
             return {"engine": engine}
         baseline = load_baseline(o.baseline, engine, folder)
     except EngineError as error:
-        raise SystemExit(str(error)) from None
+        raise BadOption(str(error)) from error
     return {"engine": engine, "baseline": baseline, "again": baseline}
 
 
@@ -325,15 +333,12 @@ def row(result: Result, against: str) -> str:
     return f"{result.case:4} {result.part:9} {' '.join(times)}  {ratios} {rate}{noise}"
 
 
-def geomean(values: Iterable[float]) -> float:
-    logs = [log(v) for v in values]
-    return exp(sum(logs) / len(logs)) if logs else float("nan")
-
-
 def means(results: Sequence[Result]) -> dict[str, float]:
     """Geometric means of the ratios of the best times, without calls that do next to nothing."""
-    parts = {part: [r.ratio for r in results if r.part == part and not r.tiny] for part in PARTS}
-    return {part: geomean(ratios) for part, ratios in parts.items()}
+    logs = {
+        part: [log(r.ratio) for r in results if r.part == part and not r.tiny] for part in PARTS
+    }
+    return {part: exp(sum(found) / len(found)) for part, found in logs.items() if found}
 
 
 PARTS = ("forward", "gradients")
@@ -341,10 +346,7 @@ PARTS = ("forward", "gradients")
 
 def plot(results: Sequence[Result], against: str, path: str) -> None:
     """The ratios as bars, on a logarithmic axis."""
-    try:
-        figure_of: Any = importlib.import_module("matplotlib.figure")
-    except ImportError as error:
-        raise SystemExit("--plot needs matplotlib: pip install -e '.[benchmark]'") from error
+    figure_of: Any = importlib.import_module("matplotlib.figure")
     names = [*dict.fromkeys(r.case for r in results)]
     figure = figure_of.Figure(figsize=(max(5, 0.4 * len(names)), 3.2), layout="constrained")
     axes = figure.subplots()
@@ -365,17 +367,41 @@ def options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", default="engine", help="as for pytest (default: engine)")
     parser.add_argument("--baseline", metavar="REV|MODULE|FILE", help="compare with this engine")
     parser.add_argument("--only", metavar="a,b", help="these cases; L stands for all layers")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=rounds, default=7)
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE.png", help="needs matplotlib")
     parser.add_argument(
         "--fail-above",
-        type=float,
+        type=limit,
         metavar="RATIO",
         help="exit 1 if a ratio is above, beyond the noise and in repeated measurements",
     )
     return parser.parse_args(argv)
+
+
+def rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, got {text!r}")
+    return int(text)
+
+
+def limit(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+
+
+def assert_writable(o: Any) -> None:
+    """What could not be written in the end is not worth the wait."""
+    for option, path in (("--json", o.json), ("--plot", o.plot)):
+        if path and not Path(path).parent.is_dir():
+            raise BadOption(f"{option} {path}: expected a file in a folder that exists")
+    if o.plot and not o.plot.endswith(".png"):
+        raise BadOption(f"--plot {o.plot}: expected a file whose name ends in .png")
+    if o.plot and not importlib.util.find_spec("matplotlib"):
+        raise BadOption("--plot needs matplotlib: pip install -e '.[benchmark]'")
 
 
 def chosen(only: str | None) -> dict[str, str]:
@@ -385,7 +411,7 @@ def chosen(only: str | None) -> dict[str, str]:
     wanted = [n for name in only.split(",") for n in ([*layers()] if name == "L" else [name])]
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        raise SystemExit(f"--only {', '.join(unknown)}: expected some of L, {', '.join(known)}")
+        raise BadOption(f"--only {', '.join(unknown)}: expected some of L, {', '.join(known)}")
     return {name: known[name] for name in wanted}
 
 
@@ -399,12 +425,13 @@ def introduce(o: Any, against: str) -> None:
     print("            GFLOP/s of GEMM peak MiB" + ("   noise" if o.baseline else ""))
 
 
-def measured_all(o: Any, against: str) -> list[Result]:
-    """The results of all chosen cases, printed as they come."""
+def measured_all(
+    o: Any, cases: Mapping[str, str], engines: Mapping[str, Engine], against: str
+) -> list[Result]:
+    """The results of all cases, printed as they come."""
     results: list[Result] = []
-    with tempfile.TemporaryDirectory() as folder, oracle.native_kernels(native=False):
-        engines = contenders(o, Path(folder))
-        for name, line in chosen(o.only).items():
+    with oracle.native_kernels(native=False):
+        for name, line in cases.items():
 
             def again(times: int, name: str = name, line: str = line) -> list[Result]:
                 more = argparse.Namespace(**{**vars(o), "rounds": o.rounds * times})
@@ -418,11 +445,22 @@ def measured_all(o: Any, against: str) -> list[Result]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     o = options(argv)
-    chosen(o.only)  # an unknown name is an error before anything is measured
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            assert_writable(o)
+            cases, engines = chosen(o.only), contenders(o, Path(folder))
+        except BadOption as error:
+            print(f"python -m properties.benchmark: error: {error}", file=sys.stderr)
+            return 2
+        return measure(o, cases, engines)
+
+
+def measure(o: Any, cases: Mapping[str, str], engines: Mapping[str, Engine]) -> int:
+    """Measure, print and write; 1 if a ratio is above the limit."""
     against = "baseline" if o.baseline else "torch"
     o.gemm = gemm_rate(o.dtype)
     introduce(o, against)
-    results = measured_all(o, against)
+    results = measured_all(o, cases, engines, against)
     means_of = [f"geometric mean, {part}: {mean:.3f}" for part, mean in means(results).items()]
     slower = [*too_slow(results, o.fail_above)]
     print(*means_of, *noise(results), *undecided(results, o.fail_above), *slower, sep="\n")

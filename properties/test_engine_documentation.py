@@ -23,7 +23,7 @@ ERRORS = {"ArgumentError", "ArgumentTypeError"}
 OTHERS = {name: getattr(engine, name) for name in {*engine.__all__} - ERRORS - {"grad"}}
 PUBLIC = dict(sorted({**OTHERS, **GRADIENTS}.items()))
 each = pytest.mark.parametrize("name", PUBLIC)
-MODULES = ["errors", "folding", "functional", "grad", "layers", "original"]
+MODULES = ["errors", "folding", "functional", "grad", "layers", "lazy", "original"]
 
 
 def text(thing: Any) -> str:
@@ -43,7 +43,7 @@ def arguments(thing: Any) -> set[str]:
 
 
 def test_all_functions_and_classes_are_found() -> None:
-    assert len(PUBLIC) == 8 + 9 + 15
+    assert len(PUBLIC) == 8 + 9 + 6 + 17
 
 
 @each

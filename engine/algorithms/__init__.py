@@ -1,10 +1,11 @@
-"""Ways to compute a convolution and its gradients; `plan.joins_rows` chooses.
+"""Ways to compute a convolution and its gradients; the rules in `plan` choose.
 
 | file | idea | for |
 |---|---|---|
 | `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
+| `toeplitz` | several output rows by one product | few filters per group, such as depthwise |
 | `band` | products over bands of rows in the cache | all other convolutions |
-| `phases` | an input's gradient as convolutions of stride 1 | all other gradients of inputs |
+| `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
 | `exact` | integers as floats, where that is exact | integers, before the choice |
 
@@ -14,34 +15,37 @@ All are n-dimensional, and exact where no sum is rounded. Beyond operands and re
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from ..geometry import Array, Geometry
-from . import band, correlate, exact, im2col, phases
+from . import band, correlate, exact, im2col, phases, toeplitz
 from .blocks import finite
-from .plan import joins_rows
+from .plan import adds_columns, joins_rows, repeats_rows
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
     """(N, G·C, *X), (G·O, C, *K) -> (N, G·O, *Y)."""
-    left, right = exact.carried(g.channels * prod(g.kernel_size), x, w)
+    left, right = exact.carried((g.channels, *g.kernel_size), x, w)
     y = np.empty(g.output_shape, left.dtype)
-    into(g, left, grouped(g, right), y)
+    into(g, left, right, y)
     return exact.cast(y, x.dtype)
 
 
 def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
-    """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y), which may be any view."""
-    (im2col if joins_rows(g, x.dtype) else band).forward(g, x, w, y)
+    """(N, G·C, *X), (G·O, C, *K) or (G, O, C, *K) -> y (N, G·O, *Y), which may be any view."""
+    if joins_rows(g, x.dtype):
+        im2col.forward(g, x, w, y)
+    elif repeats_rows(g) and finite(x):  # which meets zeros between the weights
+        toeplitz.forward(g, x, w, y)
+    else:
+        band.forward(g, x, w, y)
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
-    left, right = exact.carried(g.filters * prod(g.kernel_size), w, gy)
+    left, right = exact.carried((g.filters, *g.kernel_size), w, gy)
     kernels, gx = grouped(g, left), np.empty(g.input_shape, left.dtype)
-    if joins_rows(g, gx.dtype) or not finite(kernels):  # phases surround gy with zeros
+    if adds_columns(g) or not finite(kernels):  # phases surround gy with zeros
         im2col.input_gradient(g, kernels, right, gx)
     else:
         phases.input_gradient(g, kernels, right, gx, into)
@@ -50,7 +54,7 @@ def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
 
 def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
     """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
-    left, right = exact.carried(g.batch * prod(g.output_size), x, gy)
+    left, right = exact.carried((g.batch, *g.output_size), x, gy)
     gw = np.empty(g.weight_shape, left.dtype)
     chosen = im2col if joins_rows(g, gw.dtype) else correlate
     chosen.weight_gradient(g, left, right, grouped(g, gw))

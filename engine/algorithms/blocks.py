@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
+from .plan import Block
+
+Index: TypeAlias = tuple[Any, ...]
 
 
 def with_rows(g: Geometry) -> Geometry:
@@ -29,29 +34,41 @@ def cut(length: int, size: int) -> list[slice]:
     return [slice(first, min(first + size, length)) for first in range(0, length, size)]
 
 
-def box(x: Array, starts: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Array:
+def box(x: Array, starts: Sizes, steps: Sizes, counts: Sizes) -> Array:
     """A copied grid of elements, zero where it lies outside `x`: (…, *X) -> (…, *counts)."""
+    leading = x.ndim - len(counts)
+    goal, source = overlap(x.shape[leading:], starts, steps, counts)
+    result = np.zeros((*x.shape[:leading], *counts), x.dtype)
+    result[goal] = x[source]
+    return result
+
+
+@lru_cache(maxsize=1024)
+def overlap(sizes: Sizes, starts: Sizes, steps: Sizes, counts: Sizes) -> tuple[Index, Index]:
+    """Where a grid lies inside an array of these sizes: its own places, and the array's."""
     inside: list[Any] = [...]
     source: list[Any] = [...]
-    leading = x.ndim - len(counts)
-    for size, start, step, count in zip(x.shape[leading:], starts, steps, counts, strict=True):
+    for size, start, step, count in zip(sizes, starts, steps, counts, strict=True):
         first = min(count, max(0, -(start // step)))
         end = min(count, max(first, -((start - size) // step)))
         inside.append(slice(first, end))
         source.append(slice(start + first * step, start + end * step, step))
-    result = np.zeros((*x.shape[:leading], *counts), x.dtype)
-    result[tuple(inside)] = x[tuple(source)]
-    return result
+    return tuple(inside), tuple(source)
+
+
+def corner(g: Geometry, place: Sizes) -> Sizes:
+    """Where in the input the window of the output at `place` begins."""
+    return tuple([p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)])
 
 
 def read(
     g: Geometry, x: Array, place: Sizes, height: int, columns: int, step: int, phase: int = 0
 ) -> Array:
     """What the output at `place` reads in every `step`-th row: (…, *X) -> (…, *kl, h, span)."""
-    starts = [p * s - lo for p, s, (lo, _) in zip(place, g.stride, g.padding, strict=True)]
-    starts[-2] += phase
+    *leading, row, column = corner(g, place)
     span = (columns - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
-    return box(x, starts, (*g.dilation[:-2], step, 1), (*g.kernel_size[:-2], height, span))
+    steps, counts = (*g.dilation[:-2], step, 1), (*g.kernel_size[:-2], height, span)
+    return box(x, (*leading, row + phase, column), steps, counts)
 
 
 def taps(g: Geometry, source: Array, columns: int) -> Array:
@@ -65,7 +82,35 @@ def taps(g: Geometry, source: Array, columns: int) -> Array:
     )
 
 
+def pieces(
+    g: Geometry, most: Block, x: Array, y: Array
+) -> Iterator[tuple[slice, Sizes, Array, Array]]:
+    """Every block of the output: its groups, its place, what it reads, (G, C, *X), and itself."""
+    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
+    y = y.reshape(g.batch, g.groups, g.filters, *g.output_size)  # splits an axis only: a view
+    rows = row_blocks(g.output_size[-2], most.step, most.rows)
+    cuts = [*product(cut(g.groups, most.groups), rows, cut(g.output_size[-1], most.columns))]
+    for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
+        for groups, r, columns in cuts:
+            target = y[n, groups, :, *lead, r.start : r.stop : r.step, columns]  # (G, O, r, c)
+            yield groups, (*lead, r.start, columns.start), x[n, groups], target
+
+
+def row_blocks(length: int, step: int, most: int) -> list[range]:
+    """Rows `step` apart, in blocks: those of the first row, then those of the second."""
+    problems = [range(first, length, step) for first in range(min(step, length))]
+    return [rows[piece] for rows in problems for piece in cut(len(rows), most)]
+
+
+def met_by_phase(g: Geometry, a: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    """For each phase of an axis' stride the taps that meet it, with the first element of each."""
+    reads = [k * g.dilation[a] for k in range(g.kernel_size[a])]
+    phases: dict[int, list[tuple[int, int]]] = {read % g.stride[a]: [] for read in reads}
+    for tap, read in enumerate(reads):
+        phases[read % g.stride[a]].append((tap, read // g.stride[a]))
+    return [*phases.items()]
+
+
 def finite(x: Array) -> bool:
-    """Whether 0·x is 0 throughout; may deny it where squares overflow, never the reverse."""
-    flat = x.reshape(-1)
-    return bool(np.isfinite(flat @ flat))
+    """Whether 0·x is 0 throughout; may deny it where the sum overflows, never the reverse."""
+    return bool(np.isfinite(x.sum()))

@@ -19,7 +19,7 @@ from itertools import product
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from .blocks import cut, read, taps, with_rows
+from .blocks import cut, met_by_phase, read, taps, with_rows
 from .plan import for_correlate, part
 
 
@@ -51,15 +51,13 @@ def add(g: Geometry, x: Array, gy: Array, place: Sizes, total: Array) -> None:
     places = rows * columns
     outputs = gy.reshape(groups, filters, places).swapaxes(1, 2)  # (G, r·c, O)
     outputs = np.ascontiguousarray(outputs)[:, None]  # (G, 1, r·c, O)
-    reads = [i * g.dilation[-2] for i in range(g.kernel_size[-2])]
-    for phase in {row % g.stride[-2] for row in reads}:
-        met = [i for i, row in enumerate(reads) if row % g.stride[-2] == phase]
-        height = rows + reads[met[-1]] // g.stride[-2]
+    for phase, met in met_by_phase(g, -2):
+        height = rows + met[-1][1]
         source = read(g, x, place, height, columns, g.stride[-2], phase)
         m = part(total[0, 0, ..., 0].size, places * filters)
         buffer = taps(g, source, columns).reshape(groups, -1, m, height * columns)  # J = J/m · m
         buffer = np.ascontiguousarray(buffer)
-        for i in met:
-            first = reads[i] // g.stride[-2] * columns
+        for tap, row in met:
+            first = row * columns
             products = buffer[..., first : first + places] @ outputs  # (G, J/m, m, O)
-            total[i] += products.reshape(total[i].shape)
+            total[tap] += products.reshape(total[tap].shape)

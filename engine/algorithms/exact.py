@@ -10,27 +10,28 @@ Costs two passes over each operand, for its extremes.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from ..geometry import Array
+from ..geometry import Array, Sizes
 
 CARRIERS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def carrier(terms: int, left: Array, right: Array) -> np.dtype[Any]:
-    """The dtype in which sums of so many products of the operands' elements are formed."""
-    if left.dtype.kind not in "iu":
-        return left.dtype
+    """The dtype in which sums of so many products of two integers are formed."""
     bound = terms * magnitude(left) * magnitude(right)
     exact = (dtype for dtype in CARRIERS if bound < 2 ** (np.finfo(dtype).nmant + 1))
     return next(exact, left.dtype)
 
 
-def carried(terms: int, left: Array, right: Array) -> tuple[Array, Array]:
-    """Both operands in the dtype in which their products are summed."""
-    wide = carrier(terms, left, right)
+def carried(sizes: Sizes, left: Array, right: Array) -> tuple[Array, Array]:
+    """Both operands in the dtype in which their products are summed, as many as `sizes` allow."""
+    if left.dtype.kind not in "iu":
+        return left, right
+    wide = carrier(prod(sizes), left, right)
     return left.astype(wide, copy=False), right.astype(wide, copy=False)
 
 

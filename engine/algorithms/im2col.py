@@ -16,40 +16,65 @@ The gradient of the input yields a column for each window, added back to where t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import product
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
-from ..geometry import Array, Geometry
+from ..geometry import Array, Geometry, Sizes
 from .blocks import box, cut
-from .plan import for_col2im, for_im2col, for_weight
+from .plan import for_col2im, for_im2col, for_weight, is_one_block
 
 
-def padded(g: Geometry, x: Array) -> Array:
-    """`x` inside its zero border, C-contiguous: (N, G·C, *X) -> (N, G·C, *P)."""
-    if any(map(any, g.padding)):
-        starts = [-lo for lo, _ in g.padding]
-        return box(x, starts, [1] * len(starts), g.padded_size)
-    return np.ascontiguousarray(x)
+class Layout(NamedTuple):
+    """What one block looks like in memory: shapes, and steps in bytes, of a contiguous input."""
+
+    windows: Sizes  # (n, G, C, *K, *Y)
+    strides: Sizes
+    columns: Sizes  # (n, G, C·K, Y)
+    results: Sizes  # (n, G, O, Y)
+    bordered: bool
+    starts: Sizes  # of the padded input
+    steps: Sizes
+    padded_size: Sizes
+
+
+@lru_cache
+def layout(g: Geometry, itemsize: int) -> Layout:
+    """The layout, which is computed once for calls of the same sizes."""
+    shape = (g.batch, g.groups, g.channels, *g.padded_size)
+    sample, group, channel, *steps = [itemsize * prod(shape[i:]) for i in range(1, len(shape) + 1)]
+    taps, places = prod(g.kernel_size), prod(g.output_size)
+    return Layout(
+        windows=(*shape[:3], *g.kernel_size, *g.output_size),
+        strides=(
+            *(sample, group, channel),
+            *[step * d for step, d in zip(steps, g.dilation, strict=True)],
+            *[step * s for step, s in zip(steps, g.stride, strict=True)],
+        ),
+        columns=(g.batch, g.groups, g.channels * taps, places),
+        results=(g.batch, g.groups, g.filters, places),
+        bordered=any(map(any, g.padding)),
+        starts=tuple([-lo for lo, _ in g.padding]),
+        steps=(1,) * len(g.padding),
+        padded_size=g.padded_size,
+    )
 
 
 def windows(g: Geometry, x: Array) -> Array:
     """Every place of the window as a view: (N, G·C, *X) -> (N, G, C, *K, *Y)."""
-    p = padded(g, x)
-    sample, channel, *spatial = p.strides
-    return np.ndarray(  # unlike as_strided, refuses a view that would leave the buffer
-        (g.batch, g.groups, g.channels, *g.kernel_size, *g.output_size),
-        p.dtype,
-        p,
-        strides=(
-            sample,
-            channel * g.channels,
-            channel,
-            *[step * d for step, d in zip(spatial, g.dilation, strict=True)],
-            *[step * s for step, s in zip(spatial, g.stride, strict=True)],
-        ),
-    )
+    return view(layout(g, x.itemsize), x)
+
+
+def view(known: Layout, x: Array) -> Array:
+    """The windows; unlike as_strided, ndarray refuses a view that would leave the buffer."""
+    if known.bordered:
+        p = box(x, known.starts, known.steps, known.padded_size)
+    else:
+        p = x if x.flags.c_contiguous else np.ascontiguousarray(x)
+    return np.ndarray(known.windows, p.dtype, p, 0, known.strides)
 
 
 def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
@@ -74,44 +99,48 @@ def rows_of(g: Geometry, rows: slice) -> Geometry:
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
-    """(N, G·C, *X), (G, O, C, *K) -> y (N, G·O, *Y)."""
-    kernels = w.reshape(g.groups, g.filters, g.channels * prod(g.kernel_size))  # (G, O, C·K)
-    for samples, rows, h in blocks(g):
-        y[samples, :, rows] = multiplied(h, x[samples], kernels)
+    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y)."""
+    if is_one_block(g):
+        multiply(g, x, w, y)
+    else:
+        for samples, rows, h in blocks(g):
+            multiply(h, x[samples], w, y[samples, :, rows])
 
 
-def multiplied(g: Geometry, x: Array, kernels: Array) -> Array:
-    """One block, whose columns are free for the next: (G, O, C·K) -> (n, G·O, *Y)."""
-    places = prod(g.output_size)
-    columns = windows(g, x).reshape(g.batch, g.groups, kernels.shape[2], places)
-    result = kernels @ columns  # (n, G, O, C·K) @ (n, G, C·K, Y) -> (n, G, O, Y)
-    return result.reshape(g.output_shape)
+def multiply(g: Geometry, x: Array, w: Array, y: Array) -> None:
+    """One block, whose columns are free for the next: (n, G·C, *X), w -> y (n, G·O, *Y)."""
+    known = layout(g, x.itemsize)
+    columns = view(known, x).reshape(known.columns)
+    kernels = w.reshape(g.groups, g.filters, known.columns[2])
+    if y.flags.c_contiguous:
+        np.matmul(kernels, columns, out=y.reshape(known.results))
+    else:
+        y[...] = np.matmul(kernels, columns).reshape(y.shape)
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K), C-contiguous."""
     taps = prod(g.kernel_size)
-    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     total = gw.reshape(g.groups, g.filters, g.channels * taps)
+    if is_one_block(g):
+        np.matmul(*correlated(g, x, gy), out=total)
+        return
     total[...] = 0
+    x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
     for channels in cut(g.channels, for_weight(g)):
         few = g._replace(channels=channels.stop - channels.start)
         target = total[:, :, channels.start * taps : channels.stop * taps]  # (G, O, c·K)
         for samples, rows, h in blocks(few):
             met = x[samples, :, channels].reshape(h.input_shape)
-            add(h, met, gy[samples, :, rows], target, alone=h.output_shape == g.output_shape)
+            target += np.matmul(*correlated(h, met, gy[samples, :, rows]))
 
 
-def add(g: Geometry, x: Array, gy: Array, target: Array, alone: bool) -> None:
-    """One block, added to the target (G, O, C·K), which is zero for one that is alone."""
+def correlated(g: Geometry, x: Array, gy: Array) -> tuple[Array, Array]:
+    """One block of the output and what it meets: (G, O, n·Y) and (G, n·Y, C·K)."""
     places = g.batch * prod(g.output_size)
-    view = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
-    columns = view.reshape(g.groups, target.shape[2], places).swapaxes(1, 2)  # (G, n·Y, C·K)
-    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)  # (G, O, n·Y)
-    if alone:
-        np.matmul(outputs, columns, out=target)
-    else:
-        target += outputs @ columns
+    met = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
+    columns = met.reshape(g.groups, g.channels * prod(g.kernel_size), places).swapaxes(1, 2)
+    return gy.swapaxes(0, 1).reshape(g.groups, g.filters, places), columns
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:

@@ -1,28 +1,41 @@
 """The sizes at which one way of computing ends and the next begins; tests lower them.
 
-None of them changes a result beyond the order of its sums. Measured on one core of an AMD EPYC
-(Zen 5: 1 MiB of L2, AVX-512) with NumPy's OpenBLAS 0.3.31, whose matrix product reaches
-235 GFLOP/s in float32.
+None of them changes a result beyond the order of its sums. Measured in float32 with NumPy's
+OpenBLAS 0.3.31 on one core of an AMD EPYC (Zen 5: 1 MiB of L2, AVX-512), whose matrix product
+reaches 235 GFLOP/s, or of an Intel Xeon (2 MiB of L2, AVX-512), with 154 GFLOP/s.
 """
 
-# Bytes of patches, and of the products made from them, of one block. The 1 MiB of L2 holds what is
-# in use at once: 3/4 MiB is 1 to 10 % slower, more than 5/4 MiB gains depthwise layers only.
-BUFFER = 5 << 18
+# Bytes of one block: what is read, its patches, and the products made from them. A second-level
+# cache of 1 or 2 MiB holds what is in use at once; twice as many are 10 to 30 % slower (Intel).
+BUFFER = 6 << 18
 
 # OpenBLAS multiplies without packing its operands while M·N·K ≤ 100³ (sgemm_small_matrix_permit):
 # 16 rows of a band at 234 instead of 205 GFLOP/s.
 SMALL_PRODUCT = 100**3
+
+# Bytes of the right operand of one product, which is read again for every few rows of the left one:
+# what a first-level cache of 48 KiB holds beside the rest. Of 64 columns, 144 rows are 36 KiB:
+# 150 GFLOP/s; 192 rows 129, 288 rows 123 (Intel).
+PANEL = 36 << 10
 
 # Columns that the small kernel takes in one step, the better first: products of 64 columns reach
 # 246 GFLOP/s, of 32 200, of 56 only 153. At most one column in WASTE may be left empty for it.
 WIDTHS = (64, 32)
 WASTE = 7
 
-# Rows of a product below which the kernel starves: 26 GFLOP/s for 1 row, 66 for 2, 146 for 4.
-FEW_ROWS = 4
+# Elements of a vector register, the least that is loaded at once: 16 of float32 in AVX-512.
+LANES = 16
+
+# Filters of a group below which a product starves: 26 GFLOP/s for 1 row, 66 for 2, 146 for 4. They
+# become TOGETHER rows each; 2 or 8 rows are 10 to 20 % slower (Intel).
+FEW_FILTERS = 4
+TOGETHER = 4
 
 # Multiply-adds below which the calls of a blocked algorithm cost more than the arithmetic.
 TINY = 40_000
+
+# Times the multiply-adds of an input's gradient that its phases may take, with their zeros.
+ZEROS = 2
 
 # Output rows shorter than this leave most of a band's product empty; im2col joins them, as long as
 # its columns have no more than so many elements.

@@ -13,11 +13,13 @@ must not meet NaN or inf in the weight: the caller sees to it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import product
 from math import gcd
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..geometry import Array, Geometry
+from .blocks import Index
 
 Forward: TypeAlias = Callable[[Geometry, Array, Array, Array], None]
 
@@ -36,9 +38,18 @@ class Phase(NamedTuple):
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward) -> None:
     """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
     swapped = w.swapaxes(1, 2)  # (G, C, O, *K): the channels are the filters now
-    reverse: tuple[Any, ...] = (..., *[slice(None, None, -1)] * len(g.kernel_size))
+    for places, taps, h in convolutions(g):
+        if 0 in h.kernel_size:
+            gx[places] = 0
+        else:
+            forward(h, gy, swapped[taps], gx[places])
+
+
+@lru_cache
+def convolutions(g: Geometry) -> list[tuple[Index, Index, Geometry]]:
+    """For each phase: its places in gx, the taps that it meets, in reverse, and its geometry."""
+    found = []
     for axes in product(*[phases(g, a) for a in range(len(g.kernel_size))]):
-        target = gx[:, :, *[p.places for p in axes]]
         h = Geometry(
             batch=g.batch,
             groups=g.groups,
@@ -51,11 +62,8 @@ def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward
             dilation=tuple(p.dilation for p in axes),
             output_size=tuple(p.output_size for p in axes),
         )
-        if 0 in h.kernel_size:
-            target[...] = 0
-        else:
-            taps: tuple[Any, ...] = (..., *[p.taps for p in axes])
-            forward(h, gy, swapped[taps][reverse], target)
+        found.append(((..., *[p.places for p in axes]), (..., *[p.taps for p in axes]), h))
+    return found
 
 
 def phases(g: Geometry, a: int) -> list[Phase]:
@@ -68,9 +76,10 @@ def phases(g: Geometry, a: int) -> list[Phase]:
         count = len(range(tap, size, every))
         dilation = d * every // s
         places = len(range(first, g.input_size[a], s))
-        start = (first + lo - (tap + (count - 1) * every) * d) // s  # of gy, at the last tap
+        last = tap + (count - 1) * every
+        start = (first + lo - last * d) // s  # of gy, at the last tap
         end = start + (count - 1) * dilation + places
-        taps = slice(tap, None, every)
+        taps = slice(last, tap - 1 if tap else None, -every)
         padding = (-start, end - g.output_size[a])
         result.append(Phase(slice(first, None, s), taps, count, dilation, padding, places))
     return result

@@ -8,7 +8,8 @@ results is that a convolution without products is im2col's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from functools import lru_cache
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -25,45 +26,105 @@ class Block:
     channels: int
     rows: int  # of the output
     columns: int
+    step: int = 1  # from one output row to the next
+    stride: int = 1  # from what one of them reads to what the next one reads
     tile: int = 1  # columns of one product
+    width: int = 1  # P, columns of the buffer
     together: int = 1  # t, output rows of one product
 
 
+@lru_cache
 def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
     """The rule: im2col for little work, one tap, short rows, and what BLAS doesn't multiply."""
-    work = prod(g.output_shape) * g.channels * prod(g.kernel_size)  # multiply-adds
-    short = len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
-    return work <= limits.TINY or prod(g.kernel_size) == 1 or short or dtype.kind in "iu"
+    little = work(g) <= limits.TINY
+    return little or prod(g.kernel_size) == 1 or has_short_rows(g) or dtype.kind in "iu"
 
 
-def for_band(g: Geometry, itemsize: int, *, step: int, stride: int) -> Block:
-    """Take few columns, then few channels, until a block has as many rows as the kernel.
+@lru_cache
+def adds_columns(g: Geometry) -> bool:
+    """The rule for an input's gradient: im2col for one tap, short rows, and phases of mere zeros.
 
-    Its output rows lie `step` apart, and `stride` is theirs in the buffer.
+    A phase meets every place of the input, of which a window may cover a few only.
     """
+    steps = [s // gcd(s, d) for s, d in zip(g.stride, g.dilation, strict=True)]
+    phased = prod(g.input_shape) * g.filters * prod(g.kernel_size) // prod(steps)
+    if phased <= limits.TINY:
+        return False
+    return prod(g.kernel_size) == 1 or has_short_rows(g) or phased > limits.ZEROS * work(g)
+
+
+def work(g: Geometry) -> int:
+    """Multiply-adds of the output, and of each gradient."""
+    return prod(g.output_shape) * g.channels * prod(g.kernel_size)
+
+
+def has_short_rows(g: Geometry) -> bool:
+    return len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
+
+
+@lru_cache
+def repeats_rows(g: Geometry) -> bool:
+    """The rule for few filters: as Toeplitz matrices, where the kernel has rows to share."""
+    return len(g.kernel_size) > 1 and g.filters < limits.FEW_FILTERS and g.kernel_size[-2] > 1
+
+
+def undilated(g: Geometry) -> tuple[int, int]:
+    """Output rows that read every `dilation`-th row: how far apart they are, and their stride.
+
+    They are a problem of their own, without dilation.
+    """
+    common = gcd(g.dilation[-2], g.stride[-2])
+    return g.dilation[-2] // common, g.stride[-2] // common
+
+
+def for_band(g: Geometry, itemsize: int) -> Block:
+    """Take few columns, then few channels, until a block has as many rows as the kernel."""
+    step, stride = undilated(g)
     length = -(-g.output_size[-2] // step)
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
-    taps = prod(g.kernel_size) // kr  # of one row
-    together = -(-limits.FEW_ROWS // g.filters) if kr > 1 else 1
+    leading = prod(g.kernel_size[:-2])
+    copies = leading * (g.kernel_size[-1] + g.stride[-1])  # of a row: in the buffer, and as read
 
     def read(rows: int) -> int:
-        """Elements of the buffer for each column and channel."""
-        return ((rows - 1) * stride + kr) * taps
+        """Elements for each column and channel, of the buffer and of what it is made from."""
+        return ((rows - 1) * stride + kr) * copies
 
     def size(rows: int, channels: int) -> int:
-        """Elements of a block for each column: the buffer, and the results."""
-        return read(rows) * channels + rows * g.filters
+        """Elements of a block for each column, with the results and what is added to them."""
+        return read(rows) * channels + 2 * rows * g.filters
 
-    least = max(together, kr)
     tile = tile_of(g.output_size[-1])
-    most = max(limits.WIDTHS[0], capacity // size(least, g.channels))
+    most = max(limits.WIDTHS[0], capacity // size(kr, g.channels))
     columns = even(g.output_size[-1], most, tile)
-    room = capacity // (-(-columns // tile) * tile)
-    channels = even(g.channels, (room - least * g.filters) // read(least))
+    room = capacity // whole(columns, tile)
+    channels = even(g.channels, (room - 2 * kr * g.filters) // read(kr))
     further = (room - size(1, channels)) // (size(2, channels) - size(1, channels))
-    rows = even(length // together * together, min(length, 1 + further), together)
+    rows = even(length, 1 + further)
     groups = even(g.groups, room // size(rows, channels))
-    return Block(groups, channels, rows, columns, tile, together)
+    return Block(groups, channels, rows, columns, step, stride, tile)
+
+
+def for_toeplitz(g: Geometry, itemsize: int) -> Block:
+    """All columns unless they are many, then as few channels and rows as a block must have."""
+    step, stride = undilated(g)
+    t = limits.TOGETHER
+    columns = even(g.output_size[-1], limits.PLACES)
+    tile = whole(columns, limits.LANES)
+    width = tile + (g.kernel_size[-1] - 1) * g.dilation[-1] // g.stride[-1]
+    leading = prod(g.kernel_size[:-2])
+
+    def size(count: int, channels: int) -> int:
+        """Elements of a block: what is read, twice unless it is in order, and sum and term."""
+        height = (count * t - 1) * stride + g.kernel_size[-2]
+        copies = 1 if channels * leading == 1 else 2
+        return copies * channels * leading * height * width + 2 * count * g.filters * t * tile
+
+    room = limits.BUFFER // itemsize
+    channels = even(g.channels, (room - size(1, 0)) // (size(1, 2) - size(1, 1)))
+    further = (room - size(1, channels)) // (size(2, channels) - size(1, channels))
+    count = even(-(-g.output_size[-2] // step // t), 1 + further)
+    groups = even(g.groups, room // size(count, channels))
+    return Block(groups, channels, count * t, columns, step, stride, tile, width, t)
 
 
 def for_correlate(g: Geometry, itemsize: int) -> Block:
@@ -80,6 +141,7 @@ def for_correlate(g: Geometry, itemsize: int) -> Block:
     return Block(even(g.groups, room // (rows * height + beyond)), channels, rows, columns)
 
 
+@lru_cache
 def for_im2col(g: Geometry) -> tuple[int, int]:
     """Samples and rows that are unfolded at once, with their part of the output."""
     if g.batch == 0:  # nothing is unfolded, and the rows may be too many even to count
@@ -89,6 +151,11 @@ def for_im2col(g: Geometry) -> tuple[int, int]:
     return even(g.batch, rows // g.output_size[0]), even(g.output_size[0], rows)
 
 
+def is_one_block(g: Geometry) -> bool:
+    """Whether all is unfolded at once."""
+    return for_im2col(g) == (g.batch, g.output_size[0])
+
+
 def for_col2im(g: Geometry) -> int:
     """Channels whose columns are formed at once; beside them stands their part of the input."""
     column = g.groups * prod(g.kernel_size) * prod(g.output_size)
@@ -96,17 +163,20 @@ def for_col2im(g: Geometry) -> int:
 
 
 def for_weight(g: Geometry) -> int:
-    """Channels of the weight's gradient that are formed at once: all, if one block is enough."""
-    if for_im2col(g) == (g.batch, g.output_size[0]):
-        return max(1, g.channels)
+    """Channels of the weight's gradient that are formed at once."""
     channel = g.groups * g.filters * prod(g.kernel_size)
     return even(g.channels, limits.FEW_ELEMENTS // 4 // max(1, channel))
+
+
+def whole(length: int, unit: int) -> int:
+    """`length`, rounded up to units."""
+    return -(-length // unit) * unit
 
 
 def even(length: int, most: int, unit: int = 1) -> int:
     """The size of nearly equal pieces of `length`, of at most `most`, rounded to units."""
     pieces = max(1, -(-length // max(unit, most // unit * unit)))
-    return max(1, -(-length // pieces // unit) * unit)
+    return max(1, whole(-(-length // pieces), unit))
 
 
 def tile_of(columns: int) -> int:
@@ -115,6 +185,11 @@ def tile_of(columns: int) -> int:
         if -columns % tile * limits.WASTE <= columns:
             return tile
     return columns
+
+
+def for_panel(rows: int, width: int) -> int:
+    """Rows of a product's right operand, of `width` bytes, that stay in the cache of the core."""
+    return even(rows, limits.PANEL // width)
 
 
 def part(rows: int, size: int) -> int:

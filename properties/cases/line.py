@@ -126,7 +126,7 @@ class Parser:
 
     def _others(self, row: Op) -> list[str]:
         """What a line says besides the call."""
-        return [*(["grad_output", "sizes"] if row.has_gradients else []), "data", "blame"]
+        return ["grad_output", "sizes", "data", "blame"]
 
     def _sizes(self, node: ast.expr | None) -> str:
         if node is None:

@@ -37,7 +37,6 @@ class Op:
     terms: Callable[[Op, Shapes, Mapping[str, Any]], Terms]  # K of each result of a valid call
     kinds: str = "fciu"  # of dtypes
     is_layer: bool = False
-    has_gradients: bool = True
 
     @property
     def is_transposed(self) -> bool:
@@ -156,11 +155,12 @@ def transposed_size(op: Op, size: Sizes, kernel: Sizes, given: Mapping[str, Any]
 
 
 def _fold_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
-    return {"output": prod(per_axis(given["kernel_size"], 2))}
+    return {"output": prod(per_axis(given["kernel_size"], 2)), "grad_input": 0}
 
 
 def _unfold_terms(op: Op, shapes: Shapes, given: Mapping[str, Any]) -> Terms:
-    return {"output": 0}  # nothing is added
+    taps = prod(per_axis(given["kernel_size"], 2))
+    return {"output": 0, "grad_input": taps}  # nothing is added but by the gradient
 
 
 _CONV = {"input": ("N", "GC", "X"), "weight": ("GO", "C", "K"), "bias": ("GO",)}
@@ -190,7 +190,7 @@ def _rows(n: int) -> list[Op]:
 
 def _windows(name: str, arguments: Mapping[str, Any], terms: Any, *letters_of: str) -> Op:
     letters = {"input": letters_of}
-    return Op(name, name, 2, ("input",), 1, arguments, letters, terms, "fc", has_gradients=False)
+    return Op(name, name, 2, ("input",), 1, arguments, letters, terms, "fc")
 
 
 OPS = {

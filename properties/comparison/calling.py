@@ -13,7 +13,7 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.forms import SIZES
-from ..cases.operation import OPS
+from ..cases.operation import OPS, rank
 from .outcome import REJECTIONS, Operands, Results
 from .stage import STAGE, gradient_name
 
@@ -65,16 +65,19 @@ def gradients(
     torch's own take no unbatched call and no string as padding. To reject these is not to claim
     them, unless the namespace `claims_all`.
     """
-    x, w, shaped, gy = operands["input"], operands["weight"], SIZES[case.sizes], grad_output
+    shaped, gy = SIZES[case.sizes], grad_output
+    x, w = operands["input"], operands.get("weight")
+    weight, size = ({}, ()) if w is None else ({"weight": w}, shaped(w.shape))
     first = case.by_position
     options = {**{k: v for k, v in first.items() if k not in operands}, **case.arguments}
     options.pop("bias", None)
     calls: dict[str, tuple[str, dict[str, Any]]] = {
-        "grad_input": ("input", {"input_size": shaped(x.shape), "weight": w, "grad_output": gy}),
-        "grad_weight": ("weight", {"input": x, "weight_size": shaped(w.shape), "grad_output": gy}),
+        "grad_input": ("input", {"input_size": shaped(x.shape), **weight, "grad_output": gy}),
+        "grad_weight": ("weight", {"input": x, "weight_size": size, "grad_output": gy}),
         "grad_bias": ("bias", {"grad_output": gy}),
     }
-    beyond_torch = x.ndim < w.ndim or isinstance(case.arguments.get("padding"), str)
+    unbatched = x.ndim < rank(OPS[case.op], "input")
+    beyond_torch = unbatched or isinstance(case.arguments.get("padding"), str)
     unclaimed = REJECTIONS if beyond_torch and not claims_all else (NotImplementedError,)
     found = {}
     for name, (operand, arrays) in calls.items():

@@ -79,7 +79,7 @@ class Comparison:
         operands = filled.operands
         dtypes = {v.dtype.newbyteorder("=") for v in operands.values() if is_array(v)}
         grad_output = None
-        if OPS[case.op].has_gradients and all(dtype.kind in "fc" for dtype in dtypes):
+        if all(dtype.kind in "fc" for dtype in dtypes):
             shape = case.output_shape
             grad_output = None if shape is None else filled.grad_output(shape)
         wide = operands if len(dtypes) > 1 else {k: widen(v) for k, v in operands.items()}

@@ -164,7 +164,7 @@ def by_definition(package: ModuleType) -> Engine:
     for op in OPS.values():
         if op.is_layer:
             names[op.name] = type(op.name, (getattr(package, op.name),), {"algorithm": definition})
-        elif op.has_gradients:
+        elif op.name not in names:
             functions = computed_by(definition, package, op)
             names[op.name], grad[f"{op.name}_input"], grad[f"{op.name}_weight"] = functions
     return Engine("definition", SimpleNamespace(**names, grad=SimpleNamespace(**grad)))

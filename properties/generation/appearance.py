@@ -122,7 +122,7 @@ def draw_form(
     if passed == "by position":
         positional = op.required + 1 + choose(len(op.parameters) - op.required)
     sizes = "tuple"
-    if passed == "sizes" and op.has_gradients:
+    if passed == "sizes":
         sizes = list(SIZES)[1 + choose(len(SIZES) - 1)]
     return given, positional, sizes
 

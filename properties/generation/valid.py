@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..cases.case import DTYPES, Case, Operand
-from ..cases.operation import OPS, PADDING_MODES, Op, terms
+from ..cases.operation import OPS, PADDING_MODES, Op, output_shape, terms
 from .appearance import draw_form, draw_layout, draw_rule
 from .budget import ELEMENTS, Budget, Choose, Quantities, pick, tall
 from .geometry import Axis, Geometry, rests, same_border, widest_padding
@@ -230,8 +230,7 @@ def dressed(choose: Choose, geometry: Geometry, dtype: str) -> Case:
         for name, shape in shapes.items():
             operands[name] = Operand(shape, dtype, draw_layout(choose, shape, before))
             before.append(name)
-        if op.has_gradients:
-            grad_output = draw_layout(choose, shapes["input"], before)
+        grad_output = draw_layout(choose, output_shape(op, shapes, given), before)
     rule = draw_rule(choose, op, dtype, terms(op, shapes, given))
     return Case(op.name, operands, given, rule, None, grad_output, sizes, positional)
 

@@ -50,9 +50,11 @@ def test_another_copy_of_the_engine_is_loaded_beside() -> None:
     assert found.namespace.conv2d.__module__ == "engine_beside.functional"
 
 
-def test_what_is_neither_module_nor_file_nor_revision_is_no_baseline() -> None:
-    with pytest.raises(SystemExit, match="--baseline no_such: neither a module"):
-        benchmark.main(["--only", "i", "--baseline", "no_such"])
+def test_what_is_neither_module_nor_file_nor_revision_is_no_baseline(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert benchmark.main(["--only", "i", "--baseline", "no_such"]) == 2
+    assert "--baseline no_such: neither a module" in capsys.readouterr().err
 
 
 def result(ratio: float, middle: float, noise: float | None) -> benchmark.Result:
@@ -101,8 +103,68 @@ def test_a_ratio_above_the_limit_fails(limit: str, code: int) -> None:
 
 
 def test_an_unknown_case_is_named() -> None:
-    with pytest.raises(SystemExit, match="--only z: expected some of L, a, b"):
+    with pytest.raises(benchmark.BadOption, match="--only z: expected some of L, a, b"):
         benchmark.chosen("a,z")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--only", "z"], "error: --only z: expected some of L, a"),
+        (["--engine", "no_such"], "error: --engine no_such: cannot import"),
+        (["--baseline", "no_such"], "error: --baseline no_such: neither"),
+        (["--json", "no/such.json"], "error: --json no/such.json: expected a file in a folder"),
+        (["--plot", "no/such.png"], "error: --plot no/such.png: expected a file in a folder"),
+        (["--plot", "such.gif"], "error: --plot such.gif: expected a file whose name ends in .png"),
+    ],
+)
+def test_a_bad_option_is_named_before_anything_is_measured(
+    options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmark.main(options) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        *[(["--rounds", text], "an integer of at least 1") for text in ("0", "-1", "x", "1.5")],
+        *[(["--fail-above", text], "a positive number") for text in ("0", "-1", "nan", "inf", "x")],
+    ],
+)
+def test_numbers_that_measure_nothing_are_refused(
+    option: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        benchmark.main(option)
+    assert f"expected {expected}, got" in capsys.readouterr().err
+
+
+def test_a_plot_needs_matplotlib(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert benchmark.main(["--plot", "such.png"]) == 2
+    assert "pip install -e '.[benchmark]'" in capsys.readouterr().err
+
+
+def test_the_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    benchmark.main(["--only", "i", "--rounds", "2", "--plot", str(tmp_path / "ratios.png")])
+    assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tiny_calls_alone_have_no_mean(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    benchmark.main(["--only", "i", "--rounds", "2", "--json", str(file)])
+    assert json.loads(file.read_text(encoding="utf-8"))["means"] == {}
+
+
+def test_quartiles_are_between_the_ratios_that_were_measured(tmp_path: Path) -> None:
+    found = [result["ratios"] for result in report(tmp_path)["results"]]
+    assert all(ratios == sorted(ratios) and ratios[0] > 0 for ratios in found)
 
 
 def test_a_letter_stands_for_all_layers_of_the_corpus() -> None:

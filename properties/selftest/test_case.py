@@ -176,7 +176,7 @@ CALL = "conv2d((1,), (1,), "
         ("conv_transpose1d((1,), (1,), output_size=1)", "output_size", "no 'output_size'"),
         ("Conv1d((1,), (1,), kernel_size=1)", "kernel_size", "Conv1d has no 'kernel_size'"),
         ("unfold((1,), 1, 1, 0, 1, 5)", "5)", "unfold takes 5 parameters by position"),
-        ("unfold((1,), sizes='list')", "sizes", "unfold has no 'sizes'"),
+        ("unfold((1,), groups=2)", "groups", "unfold has no 'groups'"),
         ("fold((1,), groups=1)", "groups", "fold has no 'groups'; it has input, output_size"),
         ("Fold((1,))", "Fold", "expected an op"),
         ("unfold((1,), blame='weight')", "'weight'", "unfold has no 'weight' to blame"),

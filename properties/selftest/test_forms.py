@@ -59,7 +59,7 @@ def calls(line: str) -> list[str]:
     case = parse(line)
     filled = arrays(case)
     shape = case.output_shape
-    gy = filled.grad_output(shape) if shape and OPS[case.op].has_gradients else None
+    gy = filled.grad_output(shape) if shape else None
     got = Engine("recorder", recorder).call(case, filled.operands, gy)
     assert got.error is None
     return recorder.calls
@@ -189,7 +189,7 @@ def dressed(draw: Any, op: str) -> Case:
         operands[name] = replace_layout(value, draw_layout(choose, value.shape, [*operands]))
     arguments, positional, sizes = draw_form(choose, row, case.arguments)
     k = terms(row, case.shapes, case.arguments)
-    gy = draw_layout(choose, (1,) * (row.axes + 2), [*operands]) if row.has_gradients else None
+    gy = draw_layout(choose, case.output_shape or (), [*operands])
     rule = draw_rule(choose, row, case.dtype, k)
     return Case(op, operands, arguments, rule, None, gy or "contiguous", sizes, positional)
 

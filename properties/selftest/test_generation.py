@@ -39,7 +39,7 @@ from properties.generation.valid import build, weighted
 
 TORCH = Engine("torch", oracle, "")
 OURS = Engine("engine", engine, "")
-MANY = 3000
+MANY = 4500
 
 Wanted = Callable[[Case], bool]
 

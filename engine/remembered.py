@@ -1,0 +1,78 @@
+"""Calls that were accepted before: what was checked once is not checked in full again.
+
+Whether a call is accepted, and its geometry, depend on the types, shapes and dtypes of its operands
+and on its options alone. Where all of these equal those of an accepted call, its geometry is used
+again. Operands are plain arrays then, and integers have no other type than int: True and 1.0
+equal 1, but are no sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .geometry import Array, Geometry
+
+Check: TypeAlias = Callable[..., tuple[Any, ...]]
+
+SCALARS = {int, str}  # types of which equal values are the same
+MOST = 1024  # calls that are remembered by one check
+
+
+def remembered(check: Check) -> Check:
+    """Let `check` look at each call of equal types, shapes, dtypes and options only once.
+
+    It takes a name, the number of axes, three operands and the options, and returns the geometry
+    and the arrays among the operands, with their batch axis.
+    """
+    known: dict[Any, Geometry] = {}
+
+    @wraps(check)
+    def checked(
+        function: str, axes: int, first: Any, second: Any, third: Any, options: Any
+    ) -> tuple[Any, ...]:
+        values = options.given
+        forms = (form(first), form(second), form(third))
+        if NotImplemented in forms or not are_plain(values):
+            return check(function, axes, first, second, third, options)
+        key = (function, axes, forms, values)
+        g = known.get(key)
+        if g is not None:
+            arrays = [o for o in (first, second, third) if type(o) is not tuple]
+            return (g, *[batched(array, axes) for array in arrays])
+        result = check(function, axes, first, second, third, options)
+        if len(known) == MOST:
+            known.clear()
+        known[key] = result[0]
+        return result
+
+    return checked
+
+
+def form(operand: Any) -> Any:
+    """What the checks see of an operand: shape and dtype, sizes, or None; else NotImplemented."""
+    kind = type(operand)
+    if kind is np.ndarray:
+        return operand.shape, operand.dtype
+    if operand is None or (kind is tuple and are_plain(operand)):
+        return operand
+    return NotImplemented
+
+
+def are_plain(values: tuple[Any, ...]) -> bool:
+    """Whether values that equal these are the same."""
+    kinds = {*map(type, values)}
+    if tuple in kinds:
+        kinds |= {type(v) for value in values if type(value) is tuple for v in value}
+        kinds.discard(tuple)
+    return kinds <= SCALARS
+
+
+def batched(operand: Array | None, axes: int) -> Array | None:
+    """An operand that is accepted: one axis short of a batch, it is unbatched."""
+    if operand is None or operand.ndim != axes + 1:
+        return operand
+    return operand[None]
