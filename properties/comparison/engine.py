@@ -122,11 +122,11 @@ class Engine:
             return []
         grad = getattr(self.namespace, "grad", None)
         missing = []
-        for op in (OPS[name] for name in self.ops if OPS[name].has_gradients):
+        for op in map(OPS.__getitem__, self.ops):
             if op.is_layer and not hasattr(getattr(self.namespace, op.name), "backward"):
                 missing.append(f"{op.name}.backward")
             elif not op.is_layer:
-                names = [f"{op.name}_input", f"{op.name}_weight"]
+                names = [f"{op.name}_{name}" for name in op.operands[: op.required]]
                 missing += [name for name in names if not hasattr(grad, name)]
         return missing
 

@@ -101,8 +101,8 @@ EVERYTHING = Narrowing()
 def _layouts(case: Case) -> Mapping[str, str]:
     """The layout of each array: the operands, and the gradient where there is one."""
     found = {k: v.layout for k, v in case.operands.items() if isinstance(v, Operand)}
-    has_gradients = OPS[case.op].has_gradients and isinstance(case.operands.get("input"), Operand)
-    return {**found, "grad_output": case.grad_output} if has_gradients else found
+    has_gradient = isinstance(case.operands.get("input"), Operand)
+    return {**found, "grad_output": case.grad_output} if has_gradient else found
 
 
 def _with_layout(case: Case, name: str, layout: str) -> Case:

@@ -57,7 +57,7 @@ def _takes(case: Case, of: str, which: str) -> bool:
         return bool(drawable(op, (which,)))
     if of.endswith(LAYOUT):
         name = of.removesuffix(LAYOUT)
-        return name in op.operands or (name == "grad_output" and op.has_gradients)
+        return name in op.operands or name == "grad_output"
     return of == "data" and RULES[which].fills(case.dtype)
 
 

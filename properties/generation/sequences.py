@@ -100,12 +100,7 @@ def other_layout(choose: Choose, case: Case) -> Case:
     """The same shapes, with other steps in memory: of one operand, or of the output's gradient."""
     name = pick(choose, [*case.shapes, "grad_output"])
     if name == "grad_output":
-        has_one = OPS[case.op].has_gradients
-        return (
-            replace(case, grad_output=draw_layout(choose, case.shapes["input"]))
-            if has_one
-            else case
-        )
+        return replace(case, grad_output=draw_layout(choose, case.output_shape or ()))
     operand = case.operands[name]
     return with_operand(case, name, replace(operand, layout=draw_layout(choose, operand.shape)))
 

@@ -210,14 +210,13 @@ def excluded(pair: dict[str, str]) -> bool:
             output == "size" and (kind in ("i", "u") or rule == "wrap"),
             output == "size" and pair.get("argument") == "NumPy",
             kind is not None and rule is not None and kind not in RULES[rule].kinds,
-            op in WINDOWS and pair.get("call") == "sizes",
             "tall" in pair and _never_tall(pair),
         )
     )
 
 
 WORDED = ("same", "valid")
-OF_KERNELS = {"groups", "bias", *(f"{name}-layout" for name in LAID_OUT if name != "input")}
+OF_KERNELS = {"groups", "bias", "weight-layout", "bias-layout"}
 
 
 def _never_tall(pair: dict[str, str]) -> bool:
