@@ -139,18 +139,25 @@ def _run(callers: Sequence[_Caller], engine: Engine, seed: int) -> None:
     """Let every caller call in a thread; what hangs, or is left changed, is a fault."""
     before = surroundings()
     longest = 0
-    for every in EVERY:
-        turns = _Turns(len(callers), lambda at, line, every=every: line % every == 0)
+    for lines in EVERY:
+        turns = _Turns(len(callers), partial(_at_every, lines))
         _in_threads(callers, engine, turns)
         longest = max(longest, turns.lines[0])
     for n in range(INTERRUPTIONS):
-        line = int(longest * ((seed + n) * GOLDEN % 1))
-        turns = _Turns(len(callers), lambda at, seen, line=line: (at, seen) == (0, line + 1))
-        _in_threads(callers, engine, turns)
+        line = 1 + int(longest * ((seed + n) * GOLDEN % 1))
+        _in_threads(callers, engine, _Turns(len(callers), partial(_once, line)))
     _in_threads(callers, engine, None)
     if parts := changed(before):
         headline = f"left {', '.join(parts)} changed, at once with another call"
         raise GlobalStateChanged(callers[0].comparison.case, engine, headline)
+
+
+def _at_every(lines: int, thread: int, line: int) -> bool:
+    return line % lines == 0
+
+
+def _once(at: int, thread: int, line: int) -> bool:
+    return (thread, line) == (0, at)
 
 
 def _in_threads(callers: Sequence[_Caller], engine: Engine, turns: _Turns | None) -> None:
