@@ -47,10 +47,11 @@ def sequences(
 def build_at_once(
     choose: Choose, ops: Sequence[str], menu: Sequence[str], dtypes: Sequence[str]
 ) -> CaseSequence:
-    """A valid case, and at the same time the same on other data, itself, or a variation of it."""
+    """A valid case, and at the same time the same on other data, or on another input with the same
+    weights, so of one layer, or a variation of it."""
     first = build(choose, ops, menu)
     varied = pick(choose, variations(dtypes))
-    vary = pick(choose, (other_data, same, varied, varied))
+    vary = pick(choose, (other_data, other_input, varied, varied))
     return CaseSequence((first, vary(choose, first)), at_once=True)
 
 
@@ -78,6 +79,13 @@ def other_data(choose: Choose, case: Case) -> Case:
     """Other weights, input and bias, written into the same arrays."""
     rule = case.rule if ":" in case.data else "wrap" if case.dtype.startswith("u") else "integers"
     return replace(case, data=f"{rule}:{case.seed + 1 + choose(8)}")
+
+
+def other_input(choose: Choose, case: Case) -> Case:
+    """Another input for the same weights: rows of it are repeated."""
+    x = case.operands["input"]
+    tall = [axis for axis, n in enumerate(x.shape) if n > 1] or [0]
+    return with_operand(case, "input", replace(x, layout=f"repeat:{pick(choose, tall)}"))
 
 
 def _more(name: str, least: int) -> Vary:

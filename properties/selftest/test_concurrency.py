@@ -82,11 +82,11 @@ def with_a_shared_buffer() -> Callable[..., Any]:
     return conv1d
 
 
-def test_a_buffer_that_threads_share_shows_every_time() -> None:
-    for _ in range(5):
-        with pytest.raises(ValueMismatch) as found:
-            judged(with_a_shared_buffer())
-        assert found.value.headline.endswith(", at once with another call")
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_buffer_that_threads_share_shows_every_time(attempt: int) -> None:
+    with pytest.raises(ValueMismatch) as found:
+        judged(with_a_shared_buffer())
+    assert found.value.headline.endswith(", at once with another call")
 
 
 def test_the_block_and_the_command_name_both_calls() -> None:
@@ -125,14 +125,15 @@ def test_what_never_returns_is_stopped() -> None:
     assert time.process_time() - busy < 0.1
 
 
-def test_what_only_threads_leave_changed_is_named() -> None:
-    def conv1d(*given: Any, **named: Any) -> Any:
-        if threading.current_thread() is not threading.main_thread():
-            os.environ["CONVOLUTION"] = "1"
-        return right(*given, **named)
+def changing_in_threads(*given: Any, **named: Any) -> Any:
+    if threading.current_thread() is not threading.main_thread():
+        os.environ["CONVOLUTION"] = "1"
+    return right(*given, **named)
 
+
+def test_what_only_threads_leave_changed_is_named() -> None:
     with pytest.raises(GlobalStateChanged, match="the environment variables"):
-        judged(conv1d)
+        judged(changing_in_threads)
 
 
 class Remembering(engine.Conv1d):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+import engine
 from properties.comparison.mismatch import ShapeMismatch, ValueMismatch
 
-from .planting import Call, Fault, caught
+from .planting import GALLERY, Call, Fault, Wrong, caught
 
 
 def _scratch() -> Fault:
@@ -41,4 +43,23 @@ def _current() -> Fault:
 
 caught(ShapeMismatch, "conv1d((1, 1, 2), (1, 1, 1)) || conv1d((1, 1, 2), (1, 1, 1), stride=2)")(
     _current()
+)
+
+
+class KeepsItsInput(engine.Conv1d):
+    """A layer that keeps what it was called with in itself, and computes from that."""
+
+    def __call__(self, input: Any) -> Any:
+        self.kept = np.array(input)
+        super().__call__(input)  # takes its time
+        return super().__call__(self.kept)
+
+
+GALLERY.append(
+    Wrong(
+        "layer_keeps_its_input_in_itself",
+        SimpleNamespace(Conv1d=KeepsItsInput),
+        ValueMismatch,
+        "Conv1d((1, 1, 2), (1, 1, 1)) || Conv1d((1, 1, 2), (1, 1, 1), data='ramp')",
+    )
 )
