@@ -70,30 +70,33 @@ def patches(met: Array, tile: int) -> Array:
 
 def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:
     """(G, O, kr·J), (G, r, tiles, kr·J, tile) -> target (G, O, r, columns)."""
-    groups, filters, rows, columns = target.shape
-    _, _, tiles, k, tile = slabs.shape
-    width = tiles * tile
-    direct = not add and target.strides[-1] == target.itemsize and width == columns
-    result = target if direct else np.empty((groups, filters, rows, width), target.dtype)
+    groups, rows, tiles, k, tile = slabs.shape
+    filters, columns = target.shape[1], target.shape[3]
     first, *further = cut(k, for_panel(k, tile * target.itemsize))
-    multiply_part(weights, slabs, first, result)
-    products = np.empty(result.shape if further else 0, result.dtype)
+    in_rows = target.strides[-1] == target.itemsize and tiles * tile == columns
+    if in_rows and not further and not add:  # BLAS can write there
+        by_tile = target.reshape(groups, filters, rows, tiles, tile)  # splits an axis only: a view
+        multiply_part(weights, slabs, first, by_tile.transpose(0, 2, 3, 1, 4))
+        return
+    total = np.empty((groups, rows, tiles, filters, tile), target.dtype)
+    multiply_part(weights, slabs, first, total)
+    term = np.empty(total.shape if further else 0, target.dtype)
     for piece in further:
-        multiply_part(weights, slabs, piece, products)
-        result += products
-    if not direct:
-        found = result[..., :columns]
-        np.add(target, found, out=target) if add else np.copyto(target, found)
+        multiply_part(weights, slabs, piece, term)
+        total += term
+    for j, piece in enumerate(cut(columns, tile)):
+        goal, found = target[..., piece], total[:, :, j].swapaxes(1, 2)  # (G, O, r, tile)
+        found = found[..., : goal.shape[-1]]
+        np.add(goal, found, out=goal) if add else np.copyto(goal, found)
 
 
 def multiply_part(weights: Array, slabs: Array, piece: slice, result: Array) -> None:
-    """The products of some rows of the slabs: result (G, O, r, tiles·tile)."""
+    """The products of some rows of the slabs: result (G, r, tiles, O, tile)."""
     left, right = weights[..., piece], slabs[..., piece, :]
     groups, rows, tiles, k, tile = right.shape
     m = part(left.shape[1], k * tile)
-    parts = result.reshape(groups, -1, m, rows, tiles, tile)  # splits axes only: a view
     np.matmul(
         left.reshape(groups, 1, 1, -1, m, k),
         right[:, :, :, None],
-        out=parts.transpose(0, 3, 4, 1, 2, 5),  # (G, r, tiles, O/m, m, tile)
+        out=result.reshape(groups, rows, tiles, -1, m, tile),  # splits an axis only: a view
     )

@@ -16,7 +16,7 @@ SMALL_PRODUCT = 100**3
 # Bytes of the right operand of one product, which is read again for every few rows of the left one:
 # what a first-level cache of 48 KiB holds beside the rest. Of 64 columns, 144 rows are 36 KiB:
 # 150 GFLOP/s; 192 rows 129, 288 rows 123 (Intel).
-PANEL = 36 << 10
+PANEL = 40 << 10
 
 # Columns that the small kernel takes in one step, the better first: products of 64 columns reach
 # 246 GFLOP/s, of 32 200, of 56 only 153. At most one column in WASTE may be left empty for it.
