@@ -299,3 +299,17 @@ def test_a_sleep_may_take_five_times_as_long_as_a_loop() -> None:
     with pytest.raises(Overdue, match=r"within 0\.5 s"), Timer().running(0.1):
         time.sleep(60)
     assert time.monotonic() - start < 5
+
+
+def test_what_the_oracle_loads_is_not_interrupted() -> None:
+    finished: list[bool] = []
+
+    def slow(**operands: Any) -> None:
+        busy(0.3)
+        finished.append(True)
+
+    session = session_of(engine.conv1d)
+    session.oracle = Engine("slow", SimpleNamespace(conv1d=slow))
+    session.oracle.patience = 0.01
+    Isolation(session).warm_up()
+    assert finished == [True]

@@ -58,6 +58,8 @@ def settled(
         return found
     with session.triage.shrinking(found, limited=limited) as watch:
         smaller = _smallest(session, predicate, found, watch)
+        if watch.is_over:
+            smaller.details += (("shrunk", "not to the end: the time limit was spent"),)
     smaller = _cause(session, predicate, smaller, limited=limited)
     smaller.origin, smaller.shown = origin, shown
     return smaller

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .crashlog import FOUND, kept, lines
 from .faults import Fault, Faults, as_json, lines_of
 from .features import table
 from .for_all import SHARDS
+from .pattern import ALL, NONE, SOME
 from .replay import Replayed, told
 from .report import block, described, summary, versions
 from .session import Session
@@ -32,6 +34,7 @@ from .summaries import (
     step_summary,
 )
 
+PICTURE = (ALL, SOME, NONE, " ")  # the characters of a line of one
 BLOCKS = 3  # printed whole; the others in two lines, unless the run is verbose
 
 
@@ -40,6 +43,13 @@ def show(report: Any, found: list[Mismatch]) -> None:
     report.convolutions = [described(mismatch) for mismatch in found]
     report.longrepr = "\n".join(map(one_line, report.convolutions))
     report.sections.clear()
+
+
+def _write_coloured(terminalreporter: Any, line: str) -> None:
+    """A line of a picture: what differs stands out on a terminal."""
+    for mark, same in groupby(line):
+        terminalreporter.write("".join(same), red=mark == ALL, yellow=mark == SOME)
+    terminalreporter.write("\n")
 
 
 class Reporter:
@@ -178,7 +188,10 @@ class Reporter:
 
     def _write_block(self, terminalreporter: Any, fault: Fault) -> None:
         for line in block(fault.found, *shown_by(fault)):
-            terminalreporter.write_line(line)
+            if {*line} <= {*PICTURE}:
+                _write_coloured(terminalreporter, line)
+            else:
+                terminalreporter.write_line(line)
 
     def _write_claims(self, terminalreporter: Any, *, green: bool) -> None:
         """What the run proves, or why it fails though no test failed."""

@@ -20,12 +20,12 @@ from ..cases.case import Case
 from ..cases.line import parse_source
 from ..cases.sequence import CaseSequence
 from ..comparison.mismatch import Mismatch, RelationBroken
-from ..comparison.watchdog import REAL
 from ..shrinking import simplifies
 from .crashlog import CrashLog
 
 ALL = 20.0  # seconds in which a process shrinks failures of the corpus and of enumerations
 ONE = 10.0  # seconds for one failure
+WAITING = 15  # seconds of real time that count as one: a machine may be that busy
 MEMORY = 20_000  # verdicts that are remembered
 
 # Kinds of failure of a valid call that leave the process alive.
@@ -36,7 +36,7 @@ Source = Case | CaseSequence
 
 
 class Stopwatch:
-    """So many seconds of processor time; what happens in other processes counts a fifth."""
+    """So many seconds of processor time; a wait, as for another process, counts less."""
 
     def __init__(self, seconds: float = inf) -> None:
         self._busy, self._real, self._seconds = time.process_time(), time.monotonic(), seconds
@@ -44,7 +44,7 @@ class Stopwatch:
     @property
     def spent(self) -> float:
         busy = time.process_time() - self._busy
-        return max(busy, (time.monotonic() - self._real) / REAL)
+        return max(busy, (time.monotonic() - self._real) / WAITING)
 
     @property
     def is_over(self) -> bool:

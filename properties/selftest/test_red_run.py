@@ -1,0 +1,171 @@
+"""A whole run against a wrong engine: each fault is printed once, and every file names it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CASE = "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=(1, 2))"
+
+SWAPPED = """
+import engine
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if isinstance(stride, tuple):
+        stride = stride[::-1]
+    return engine.conv2d(input, weight, bias, stride, padding, dilation, groups)
+"""
+
+PLAIN_FAILURE = """
+def test_plain():
+    assert 1 + 1 == 3
+"""
+
+
+@dataclass
+class Run:
+    folder: Path
+    code: int
+    output: str
+
+    def text(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+
+def run(folder: Path, *arguments: str) -> Run:
+    """pytest in a process of its own, from a folder with a blank in its name."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "properties.plugin"]
+    done = subprocess.run(
+        [*command, "--engine=my engine.py", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env={**os.environ, "GITHUB_STEP_SUMMARY": "step.md"},
+    )
+    return Run(folder, done.returncode, done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("with a blank")
+    (made / "my engine.py").write_text(SWAPPED)
+    (made / "test_plain.py").write_text(PLAIN_FAILURE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def red(folder: Path) -> Run:
+    """Two workers, a few shards, every file that a run can write, and a failure of no property."""
+    files = ("--report=report.json", "--failing=failing.txt", "--junitxml=junit.xml")
+    tests = str(ROOT / "properties" / "test_engine.py")
+    few = ("-n2", "--examples=30", "-k", "plain or (the_engine_equals_the_oracle and not long)")
+    return run(folder, *files, *few, "--ops=conv2d", tests, "test_plain.py")
+
+
+def test_each_fault_is_one_block(red: Run) -> None:
+    assert red.code == pytest.ExitCode.TESTS_FAILED
+    assert red.output.count(f"\n  case      {CASE}\n") == 1
+    assert red.output.count("ShapeMismatch: output has another shape") <= 2  # and in the list
+    assert " faults in " in red.output or " fault in " in red.output
+
+
+def test_the_first_block_is_printed_as_soon_as_it_is_found(red: Run) -> None:
+    assert red.output.index("\n  replay    ") < red.output.index("[100%]")
+
+
+def test_a_red_run_fits_on_two_screens(red: Run) -> None:
+    assert len(red.output.splitlines()) <= 100
+    assert max(map(len, red.output.splitlines())) < 200
+
+
+def test_a_failure_that_is_no_mismatch_keeps_its_traceback(red: Run) -> None:
+    assert red.output.count("= FAILURES =") == 1
+    assert "assert (1 + 1) == 3" in red.output
+    assert red.output.count("\nFAILED ") == 1
+
+
+def test_failing_tests_are_counted_in_all(red: Run) -> None:
+    report = json.loads(red.text("report.json"))
+    tests = {test for fault in report["faults"] for test in fault["tests"]}
+    assert f" {len(tests) + 1} failed" in red.output
+
+
+def test_the_report_has_the_smallest_case_and_all_others(red: Run) -> None:
+    faults = {fault["line"]: fault for fault in json.loads(red.text("report.json"))["faults"]}
+    assert faults[CASE]["kind"] == "ShapeMismatch"
+    assert len(faults[CASE]["lines"]) > 1
+    assert "stride[0] ≠ stride[1]" in dict(map(tuple, faults[CASE]["rows"]))["needs"]
+
+
+def test_the_failing_file_begins_with_the_faults(red: Run) -> None:
+    lines = red.text("failing.txt").splitlines()
+    assert lines[0].startswith("# ")
+    assert lines[1] == "# the smallest case of each fault, most telling first"
+    assert f"{CASE}  # ShapeMismatch" in lines[2:6]
+
+
+def test_the_summary_of_a_step_names_the_faults(red: Run) -> None:
+    assert f"| ShapeMismatch | `{CASE}` |" in red.text("step.md")
+
+
+def test_junit_has_the_failures_as_properties(red: Run) -> None:
+    found = ElementTree.fromstring(red.text("junit.xml")).iter("property")
+    values = [one.get("value", "") for one in found if one.get("name") == "failure"]
+    assert any(value.startswith("ShapeMismatch: output has another shape") for value in values)
+
+
+STATUSES = f"""
+{CASE}  # ShapeMismatch
+{CASE.replace("(1, 2))", "(2, 1))")}  # ValueMismatch: once
+conv2d((1, 1, 1, 2), (1, 1, 1, 1))  # ShapeMismatch
+conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=2)
+conv2d(nonsense)
+conv1d((1, 1, 1), (1, 1, 1))  # ShapeMismatch
+"""
+
+
+def test_a_file_is_replayed_line_by_line(folder: Path) -> None:
+    (folder / "lines.txt").write_text(STATUSES)
+    result = run(folder, "--case", "lines.txt", "--pyargs", "properties")
+    assert result.code == pytest.ExitCode.TESTS_FAILED
+    words = [line.split()[0] for line in result.output.splitlines() if "conv" in line[8:14]]
+    assert words[-6:] == ["FAILED", "CHANGED", "FIXED", "PASSED", "ERROR", "ERROR"]
+    assert "6 cases: 2 ERROR, 1 FAILED, 1 CHANGED, 1 FIXED, 1 PASSED" in result.output
+
+
+def test_a_file_of_which_all_is_fixed_ends_well(folder: Path) -> None:
+    (folder / "fixed.txt").write_text("conv2d((1, 1, 1, 2), (1, 1, 1, 1))  # ShapeMismatch\n")
+    result = run(folder, "--case", "fixed.txt", "--pyargs", "properties")
+    assert result.code == pytest.ExitCode.OK
+    assert "1 case: 1 FIXED" in result.output
+
+
+def test_a_file_of_which_nothing_can_be_read_fails(folder: Path) -> None:
+    (folder / "unreadable.txt").write_text("conv2d(nonsense)\n")
+    result = run(folder, "--case", "unreadable.txt", "--pyargs", "properties")
+    assert result.code == pytest.ExitCode.TESTS_FAILED
+    assert "1 case: 1 ERROR" in result.output
+
+
+def test_a_snippet_is_printed_and_no_test_runs(folder: Path) -> None:
+    result = run(folder, "--case", CASE, "--snippet")
+    assert result.code == pytest.ExitCode.OK
+    assert result.output.startswith("# my engine.py against torch\n")
+    assert "passed" not in result.output
+
+
+@pytest.mark.parametrize("option", ["--snippet", "--keep=why"])
+def test_a_script_or_a_line_to_keep_needs_a_case(folder: Path, option: str) -> None:
+    result = run(folder, option)
+    assert result.code == pytest.ExitCode.USAGE_ERROR
+    assert "need a --case" in result.output
