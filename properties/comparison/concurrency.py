@@ -153,14 +153,6 @@ def _run(callers: Sequence[_Caller], engine: Engine, seed: int) -> None:
         raise GlobalStateChanged(callers[0].comparison.case, engine, headline)
 
 
-def _at_every(lines: int, thread: int, line: int) -> bool:
-    return line % lines == 0
-
-
-def _once(at: int, thread: int, line: int) -> bool:
-    return (thread, line) == (0, at)
-
-
 def _in_threads(callers: Sequence[_Caller], engine: Engine, turns: _Turns | None) -> None:
     """One round; threads that do not end are stopped."""
 

@@ -28,7 +28,7 @@ from properties.comparison.mismatch import (
     ValueMismatch,
 )
 from properties.generation import sampling
-from properties.session.known import Known, learnt
+from properties.session.known import Known, in_the_words_of, learnt
 from properties.session.options import Options
 from properties.session.session import Session
 from properties.session.statistics import traits_of
@@ -244,6 +244,26 @@ def special(input: Any, *rest: Any, **given: Any) -> Any:
 
 def test_a_line_is_learnt_though_some_calls_that_it_covers_hold() -> None:
     assert recorded(special) == ["ValueMismatch: conv2d(data='special')"]
+
+
+NARROW = "DtypeMismatch: conv2d(dilation>1, dtype='float64')"
+SMALL = parse("conv2d(float64(1, 1, 1, 1), float64(1, 1, 1, 1), bias=float64(1))")
+DILATED = f"{str(SMALL)[:-1]}, dilation=2)"
+
+
+def test_a_line_says_what_its_shrunk_example_needs() -> None:
+    failures = [Failure("DtypeMismatch", (line,), line, "no") for line in (str(SMALL), DILATED)]
+    said = in_the_words_of(SMALL, excuse(NARROW), failures[1:], [])
+    assert str(said) == "DtypeMismatch: conv2d(dtype='float64', bias=...)"
+    assert said.source == SMALL
+
+
+def test_a_line_keeps_its_words_where_those_of_its_example_cover_less() -> None:
+    other = "conv2d(float64(1, 1, 1, 1), float64(1, 1, 1, 1), dilation=2)"
+    kept = in_the_words_of(
+        SMALL, excuse(NARROW), [Failure("DtypeMismatch", (other,), other, "")], []
+    )
+    assert str(kept) == NARROW
 
 
 # ---- The command line ----

@@ -10,7 +10,8 @@ from itertools import combinations
 
 from ..cases.case import Case
 from ..cases.line import parse, parse_source
-from ..cases.partial import ANY, parse_partial
+from ..cases.partial import ANY, Partial, parse_partial
+from ..cases.partial import traits as traits_of_case
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.deviations import WRONG, Excuse
 from ..comparison.mismatch import (
@@ -103,10 +104,35 @@ def learnt(failures: Sequence[Failure], passes: Iterable[str]) -> list[Excuse]:
     lines = _lines(single, passes)
     others = [failure for failure in failures if failure not in single]
     left = [failure for failure in others if not any(_explains(line, failure) for line in lines)]
-    return _needed([*lines, *_lines(left, passes, single)], failures)
+    return needed([*lines, *_lines(left, passes, single)], failures)
 
 
-def _needed(lines: Sequence[Excuse], failures: Sequence[Failure]) -> list[Excuse]:
+USUAL = ("dtype='float32'", "data='ones'")  # what a shrunk case has unless it needs another
+
+
+def in_the_words_of(
+    small: Case, line: Excuse, failures: Sequence[Failure], others: Sequence[Excuse]
+) -> Excuse:
+    """`line` with `small` for its example, and in its traits, if they cover what needs the line."""
+    words = [trait for trait in _sorted(traits_of_case(small)) if trait not in USUAL]
+    unlike = line.partial.op == ANY and any(trait.startswith("bias=") for trait in words)
+    example = replace(line, source=small) if line.covers(small) else line
+    if unlike or not words:
+        return example
+    partial = _partial(line.partial.op, words)
+    said = replace(line, partial=partial, source=small)
+    alone = [f for f in failures if _explains(line, f) and not any(_explains(o, f) for o in others)]
+    return said if all(_explains(said, failure) for failure in alone) else example
+
+
+def _partial(op: str, words: Sequence[str]) -> Partial:
+    """The partial line of an op that says all these traits."""
+    compared = [trait for trait in words if ">" in trait.partition("=")[0]]
+    named = [trait for trait in words if trait not in compared]
+    return parse_partial(f"{op}({', '.join((*compared, *named))})")
+
+
+def needed(lines: Sequence[Excuse], failures: Sequence[Failure]) -> list[Excuse]:
     """The lines that are needed, each with the simplest failure that no other covers."""
     used = {"\n".join(str(line) for line in lines if _explains(line, f)) for f in failures}
     stale = Known(tuple(lines)).unused(used)
@@ -231,7 +257,7 @@ def _trait_rank(trait: str) -> tuple[int, str]:
     return _TELLING.index(name) if name in _TELLING else len(_TELLING), trait
 
 
-def _sorted(traits: Traits) -> list[str]:
+def _sorted(traits: Iterable[str]) -> list[str]:
     return sorted(traits, key=_trait_rank)
 
 
@@ -255,9 +281,7 @@ def _joined(
 
 def _excuse(op: str, line: OfOp) -> Excuse:
     kind, _, traits, example, often = line
-    compared = [trait for trait in _sorted(traits) if ">" in trait.partition("=")[0]]
-    named = [trait for trait in _sorted(traits) if trait not in compared]
-    partial = parse_partial(f"{op}({', '.join((*compared, *named))})")
+    partial = _partial(op, _sorted(traits))
     reason = _in_one_line(example.headline)
     return Excuse(kind, partial, reason + often, parse_source(example.source))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,10 @@ import pytest
 from ..cases.case import Case
 from ..cases.partial import ANY
 from ..comparison.deviations import Excuse
-from ..comparison.mismatch import Verdict
+from ..comparison.mismatch import Failure, Verdict
 from ..shrinking import smallest
 from .isolation import CAN_FORK, Isolation, Judge
-from .known import learnt
+from .known import in_the_words_of, learnt, needed
 from .options import Options
 from .session import Session
 
@@ -57,28 +56,29 @@ class KnownShortcomings:
         if path := self._config.getoption("--write-known"):
             write(self._written(Path(path)))
 
-    def _with_small_examples(self, lines: list[Excuse]) -> list[Excuse]:
-        """Shrink the examples, each in another process, as long as there is time."""
+    def _with_small_examples(self, lines: list[Excuse], failures: list[Failure]) -> list[Excuse]:
+        """Shrink the examples, each in another process, as long as there is time.
+
+        What is left of an example is what its failure needs: the line says that, if it can.
+        """
         if not CAN_FORK:
             return lines
         until = time.monotonic() + TIME
         Isolation(self._session).warm_up()
-        judge, found = Judge(self._session), []
-        for excuse in lines:
-            source = excuse.source
-            if isinstance(source, Case):
-                others = [line for line in lines if line.kind == excuse.kind and line != excuse]
-                source = _smallest(excuse, others, source, judge, until)
-            found.append(replace(excuse, source=source))
+        judge, found = Judge(self._session), [*lines]
+        for at, excuse in enumerate(lines):
+            others = [line for i, line in enumerate(found) if i != at]
+            if isinstance(excuse.source, Case):
+                small = _smallest(excuse, others, excuse.source, judge, until)
+                found[at] = in_the_words_of(small, excuse, failures, others)
         judge.close()
-        return found
+        return needed(found, failures)
 
     def _written(self, path: Path) -> str:
         """Write the file, and say what is in it."""
         statistics, options = self._session.statistics, self._session.options
-        lines = self._with_small_examples(
-            learnt([*statistics.failures.values()], statistics.passes)
-        )
+        failures = [*statistics.failures.values()]
+        lines = self._with_small_examples(learnt(failures, statistics.passes), failures)
         kept = [excuse for excuse in options.known.excuses if excuse not in self._stale]
         text = "".join(f"{excuse.line}\n" for excuse in (*kept, *lines))
         engine = self._session.engine.spec
@@ -90,12 +90,11 @@ class KnownShortcomings:
 def _smallest(
     excuse: Excuse, others: list[Excuse], example: Case, judge: Judge, until: float
 ) -> Case:
-    """The simplest case that still fails like the example of `excuse`, and needs it."""
+    """The simplest case that fails as the example does, and that no other line covers."""
 
     def fails(case: Case) -> bool:
-        if time.monotonic() > until or not excuse.covers(case):
-            return False
-        if any(other.covers(case) for other in others):
+        alike = [other for other in others if other.kind == excuse.kind]
+        if time.monotonic() > until or any(other.covers(case) for other in alike):
             return False
         verdict = judge(equals, case)
         failures = verdict.failures if isinstance(verdict, Verdict) else ()

@@ -109,9 +109,9 @@ def summary(statistics: Statistics) -> Iterable[str]:
     for op in OPS:
         if row := statistics.rows.get(op):
             yield _line(op, row)
-    for name in ("not_judged", "deviates"):
+    for name, told in OTHERWISE.items():
         if n := sum(getattr(row, name) for row in statistics.rows.values()):
-            yield f"{n:,} {OTHERWISE[name]}"
+            yield f"{n:,} {told}"
     for row in statistics.rows.values():
         if row.unlikely:
             line, ratio = max(row.least_likely.items(), key=lambda found: found[1])
