@@ -255,7 +255,6 @@ def test_a_malformed_layout_is_refused_at_its_column(layout: str, at: str, messa
         ("conv1d((1,), float32(1, layout='of:weight'))", "an operand before this, of input"),
         ("conv1d((1,), (1,), grad_output='of:stride')", "of input, weight, bias"),
         ("conv1d((1,), (1,), grad_output=3)", "expected a layout, a string, got 3"),
-        ("unfold((1,), grad_output='field')", "unfold has no 'grad_output'"),
     ],
 )
 def test_what_lies_nowhere_is_refused(line: str, message: str) -> None:

@@ -48,7 +48,7 @@ def test_counts_of_two_processes_are_added() -> None:
 
 def test_the_gradients_that_an_engine_lacks_are_named() -> None:
     forward = Engine("forward", SimpleNamespace(conv1d=engine.conv1d, fold=engine.fold))
-    assert forward.gradients_not_offered == ["conv1d_input", "conv1d_weight"]
+    assert forward.gradients_not_offered == ["conv1d_input", "conv1d_weight", "fold_input"]
     assert Engine("engine", engine).gradients_not_offered == []
 
 
