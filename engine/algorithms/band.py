@@ -72,7 +72,8 @@ def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:
     """(G, O, kr·J), (G, r, tiles, kr·J, tile) -> target (G, O, r, columns)."""
     groups, rows, tiles, k, tile = slabs.shape
     filters, columns = target.shape[1], target.shape[3]
-    first, *further = cut(k, for_panel(k, tile * target.itemsize))
+    most = for_panel(k, tile * target.itemsize)
+    first, *further = cut(k, most)
     in_rows = target.strides[-1] == target.itemsize and tiles * tile == columns
     if in_rows and not further and not add:  # BLAS can write there
         by_tile = target.reshape(groups, filters, rows, tiles, tile)  # splits an axis only: a view
