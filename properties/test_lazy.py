@@ -67,10 +67,22 @@ def test_a_loaded_state_gives_the_shape_and_stays_at_the_first_call(name: str) -
 def test_a_loaded_layer_can_load_another_state_of_its_shape(name: str) -> None:
     layer, other = lazy(name), plain(name)
     layer.load_state_dict(plain(name).state_dict())
-    layer.load_state_dict(other.state_dict())
-    np.testing.assert_array_equal(layer(ones(name)), other(ones(name)))
     with pytest.raises(engine.ArgumentError, match="expected 'weight'"):
         layer.load_state_dict(plain(name, 8).state_dict())
+    layer.load_state_dict(other.state_dict())
+    np.testing.assert_array_equal(layer(ones(name)), other(ones(name)))
+
+
+@each
+@pytest.mark.parametrize("options", [{"device": "cuda"}, {"groups": 0}, {"stride": 0}])
+def test_options_are_checked_as_by_the_plain_layer(name: str, options: Any) -> None:
+    with pytest.raises(engine.ArgumentError, match=rf"^Lazy{name}\(\) {next(iter(options))}: "):
+        lazy(name, **options)
+
+
+@each
+def test_parameters_have_the_dtype_that_was_given(name: str) -> None:
+    assert lazy(name, dtype="float64")(ones(name).astype("float64")).dtype == "float64"
 
 
 def test_what_is_not_in_a_state_is_drawn() -> None:
@@ -82,11 +94,15 @@ def test_what_is_not_in_a_state_is_drawn() -> None:
 
 
 BAD_STATES: list[tuple[Any, type[Exception], str]] = [
-    ({"weight": np.ones(3), "bias": np.ones(4)}, engine.ArgumentError, "shape (3,), not (4, 0, 3"),
-    ({"weight": np.ones((5, 3, 3, 3)), "bias": np.ones(4)}, engine.ArgumentError, "(5, 3, 3, 3)"),
+    ({"weight": np.ones(3), "bias": np.ones(4)}, engine.ArgumentError, "(3,), not (4, 0, 3, 3)"),
+    (
+        {"weight": np.ones((5, 3, 3, 3)), "bias": np.ones(4)},
+        engine.ArgumentError,
+        "(5, 3, 3, 3), not (4, 3, 3, 3)",
+    ),
     ({"weight": np.ones((4, 3, 3, 3))}, engine.ArgumentError, "missing 'bias'"),
-    ({}, engine.ArgumentError, "missing 'weight'"),
-    ([], engine.ArgumentTypeError, "expected a mapping"),
+    ({}, engine.ArgumentError, "expected 'weight', 'bias', got missing 'weight'; missing 'bias'"),
+    ([], engine.ArgumentTypeError, "expected a mapping, got list"),
 ]
 
 
@@ -97,9 +113,21 @@ def test_a_state_that_does_not_fit_leaves_the_layer_as_it_was(
     layer = lazy("Conv2d")
     with pytest.raises(error) as found:
         layer.load_state_dict(state)
-    assert message in str(found.value)
-    assert str(found.value).startswith("LazyConv2d.load_state_dict()")
+    assert str(found.value).endswith(message)
+    assert str(found.value).startswith("LazyConv2d.load_state_dict() state_dict: expected ")
     assert layer(ones("Conv2d", 8)).shape == (2, 4, 3, 3)
+
+
+def test_a_transposed_state_without_kernels_has_no_channels() -> None:
+    with pytest.raises(engine.ArgumentError, match=r"\(3,\), not \(0, 2, 3\)$"):
+        lazy("ConvTranspose1d").load_state_dict({"weight": np.ones(3), "bias": np.ones(4)})
+
+
+def test_a_state_of_nothing_gives_no_shape() -> None:
+    layer = lazy("Conv1d")
+    assert layer.load_state_dict({}, strict=False) == (["weight", "bias"], [])
+    assert repr(layer) == repr(lazy("Conv1d"))
+    assert repr(layer.bias) == "<Uninitialized>"
 
 
 def test_the_channels_of_a_transposed_state_are_a_multiple_of_groups() -> None:
@@ -112,7 +140,7 @@ def test_a_state_without_shapes_is_passed_on(bias: bool) -> None:
     layer, other = lazy("Conv1d", bias=bias), lazy("Conv1d", bias=bias)
     assert [*layer.state_dict()] == ["weight", "bias"][: 1 + bias]
     assert layer.load_state_dict(other.state_dict()) == ([], [])
-    assert repr(layer.weight) == "<Uninitialized>"
+    assert {*map(repr, layer.state_dict().values())} == {"<Uninitialized>"}
     with pytest.raises(engine.ArgumentError, match="'weight' that is no array of numbers"):
         plain("Conv1d", bias=bias).load_state_dict(other.state_dict())
 
@@ -131,6 +159,8 @@ def test_methods_need_parameters_with_a_shape(call: str) -> None:
         getattr(layer, call)(*[x] * (1 + (call == "backward")))
     with pytest.raises(RuntimeError, match="no shape yet"):
         print(layer.weight.shape)
+    with pytest.raises(RuntimeError, match="no _base yet"):
+        print(layer.weight._base)
     assert issubclass(UninitializedError, ValueError)
 
 
@@ -162,6 +192,7 @@ def test_an_input_that_only_the_plain_layer_rejects_counts_as_the_first() -> Non
 
 def test_the_first_call_takes_the_options_of_a_call() -> None:
     layer = lazy("ConvTranspose2d")
+    assert copy.deepcopy(layer)(ones("ConvTranspose2d")[0], (10, 9)).shape == (4, 10, 9)
     assert layer(ones("ConvTranspose2d")[0], output_size=(10, 9)).shape == (4, 10, 9)
 
 

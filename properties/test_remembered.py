@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 import engine
 from engine import remembered
-from engine.arguments import ConvOptions, TransposedOptions
+from engine.arguments import ConvOptions, TransposedOptions, for_output
 from engine.remembered import are_plain, form
 
 X, W = np.arange(16.0).reshape(1, 1, 4, 4), np.ones((1, 1, 2, 2))
@@ -102,12 +104,27 @@ def test_what_is_rejected_is_rejected_again() -> None:
         engine.conv2d(X, W, stride=True)
 
 
-def test_no_more_calls_are_remembered_than_memory_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remembered, "MOST", 2)
+@contextmanager
+def room_for(calls: int) -> Iterator[None]:
+    """Inside, so many calls are remembered."""
+    before = remembered.MOST
+    vars(remembered)["MOST"] = calls
+    try:
+        yield
+    finally:
+        vars(remembered)["MOST"] = before
+
+
+def test_no_more_calls_are_remembered_than_memory_is_for() -> None:
     checked = Checked()
-    sizes = (1, 2, 1, 3, 3, 2, 1)
-    found = [checked.ask(SIGNAL, KERNEL, BIAS, stride=s)[0] for s in sizes]
+    with room_for(2):
+        sizes = (1, 2, 1, 3, 3, 2, 1)
+        found = [checked.ask(SIGNAL, KERNEL, BIAS, stride=s)[0] for s in sizes]
     assert found == [1, 2, 1, 3, 3, 4, 5]
+
+
+def test_a_remembering_check_keeps_its_name() -> None:
+    assert for_output.__name__ == "for_output"
 
 
 def test_operands_get_their_batch_axis_again() -> None:

@@ -72,7 +72,8 @@ def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:
     """(G, O, kr·J), (G, r, tiles, kr·J, tile) -> target (G, O, r, columns)."""
     groups, rows, tiles, k, tile = slabs.shape
     filters, columns = target.shape[1], target.shape[3]
-    first, *further = cut(k, for_panel(k, tile * target.itemsize))
+    most = for_panel(k, tile * target.itemsize)
+    first, *further = cut(k, most)
     in_rows = target.strides[-1] == target.itemsize and tiles * tile == columns
     if in_rows and not further and not add:  # BLAS can write there
         by_tile = target.reshape(groups, filters, rows, tiles, tile)  # splits an axis only: a view
@@ -84,9 +85,18 @@ def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:
     for piece in further:
         multiply_part(weights, slabs, piece, term)
         total += term
-    for j, piece in enumerate(cut(columns, tile)):
-        goal, found = target[..., piece], total[:, :, j].swapaxes(1, 2)  # (G, O, r, tile)
-        found = found[..., : goal.shape[-1]]
+    put(total.transpose(0, 3, 1, 2, 4), target, add)
+
+
+def put(by_tile: Array, target: Array, add: bool) -> None:
+    """Whole tiles, then the rest: (G, O, r, tiles, tile) -> target (G, O, r, columns)."""
+    tile = by_tile.shape[-1]
+    tiles, rest = divmod(target.shape[-1], tile)
+    body = target[..., : tiles * tile].reshape(*target.shape[:-1], tiles, tile)  # a view
+    pairs = [(body, by_tile[..., :tiles, :])]
+    if rest:
+        pairs.append((target[..., tiles * tile :], by_tile[..., tiles, :rest]))
+    for goal, found in pairs:
         np.add(goal, found, out=goal) if add else np.copyto(goal, found)
 
 

@@ -43,7 +43,7 @@ def box(x: Array, starts: Sizes, steps: Sizes, counts: Sizes) -> Array:
     return result
 
 
-@lru_cache(maxsize=1024)
+@lru_cache
 def overlap(sizes: Sizes, starts: Sizes, steps: Sizes, counts: Sizes) -> tuple[Index, Index]:
     """Where a grid lies inside an array of these sizes: its own places, and the array's."""
     inside: list[Any] = [...]
