@@ -175,6 +175,13 @@ def test_a_relation_that_breaks_where_torch_agrees_is_a_fault_of_its_own() -> No
     assert (type(found), found.settled) == (RelationBroken, True)
 
 
+def test_a_relation_whose_calls_differ_from_torch_leads_to_their_fault() -> None:
+    session = session_of(flipped)
+    found = RelationBroken(parse(ONES), session.engine, "left = right", ("left", f"{TAPS} + data"))
+    cause = settled(session, breaks_with(ONES), found)
+    assert (type(cause), str(cause.case), cause.shown) == (ValueMismatch, TAPS, "RelationBroken")
+
+
 # ---- The run as a whole ----
 
 

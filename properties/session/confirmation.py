@@ -6,14 +6,16 @@ sequence of the calls before it is searched for, and that is the failure.
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 
 from ..cases.case import Case
-from ..cases.line import parse, parse_source
+from ..cases.line import CaseError, parse, parse_source
+from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.mismatch import (
     GradientMismatch,
@@ -88,10 +90,24 @@ def _cause(session: Session, predicate: Predicate, found: Mismatch, *, limited: 
 
 
 def _against_torch(session: Session, found: Mismatch) -> Mismatch | None:
-    """How the case of `found` alone differs from torch, where there is torch."""
-    with suppress(ImportError):
-        return session.verdict_of(by_oracle, found.case)
+    """How the case of `found`, or a call that a relation makes of it, differs from torch alone."""
+    sides = [text for name, text in found.details if name in ("left", "right")]
+    with suppress(ImportError):  # where there is torch
+        for case in (found.case, *(call for text in sides for call in _calls(text))):
+            if direct := session.verdict_of(by_oracle, case):
+                return direct
     return None
+
+
+def _calls(text: str) -> Iterator[Case]:
+    """The cases whose lines stand in a text."""
+    for start in re.finditer(rf"\b(?:{'|'.join(OPS)})\(", text):
+        depth, end = 1, start.end()
+        while depth and end < len(text):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        with suppress(CaseError):
+            yield parse(text[start.start() : end])
 
 
 def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:

@@ -105,7 +105,7 @@ class Reporter:
             if found["settled"]:
                 fault = self.faults.describe(found)
                 self.shown = fault.kind, fault.line
-                reporter.ensure_newline()
+                reporter.write_line("")  # ends a line of dots
                 self._write_block(reporter, fault)
                 return
 
