@@ -361,8 +361,8 @@ def _fewer_given(case: Case) -> Iterator[Case]:
     for name in case.arguments:
         if name == case.blame or _is_needed(op, name):
             continue
-        if name == "groups" and case.blame in op.operands[1:]:  # others may then be to blame
-            continue
+        if name == "groups" and case.arguments[name] != 1 and case.blame in op.operands[1:]:
+            continue  # others may then be to blame
         fewer = without_argument(case, name)
         yield fewer
         if sizes and name in STEPS:
