@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .session.claims import claims
-from .session.gate import to_step_summary, verdict
-from .session.part import Part
+from .gate.gate import to_step_summary, verdict
 from .session.report import summary
-from .session.statistics import Statistics
+from .statistics.claims import claims
+from .statistics.part import Part
+from .statistics.statistics import Statistics
 
 Report = dict[str, Any]  # as --report writes it
 ALIKE = ("engine", "versions", "against", "identical")  # what all parts must have in common

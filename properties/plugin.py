@@ -28,19 +28,19 @@ from .cases.sequence import CaseSequence, cases_of
 from .comparison.engine import Errors
 from .comparison.loading import OWN, EngineError, load
 from .comparison.mismatch import RelationBroken, mismatches
-from .session.crashlog import FOUND, CrashLog
+from .gate.gate import Gate, baseline_of
 from .session.for_all import PIECES, Property
-from .session.gate import Gate, baseline_of
 from .session.isolated_run import IsolatedRun, isolates
 from .session.known_run import KnownShortcomings
 from .session.measuring import measure
 from .session.options import Options
-from .session.replay import keep
 from .session.report import versions
 from .session.reporter import Reporter, show
 from .session.session import Session
-from .session.snippet import script
 from .survey import run as survey
+from .triage.crashlog import FOUND, CrashLog
+from .triage.replay import keep
+from .triage.snippet import script
 
 pytest_plugins = ["properties.entry"]  # the options, unless the installed package gave them
 

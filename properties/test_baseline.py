@@ -5,7 +5,7 @@ The candidate itself is judged by all other properties; these count what has cha
 
 from .cases.case import Case
 from .comparison.baseline import Contrast
-from .session.baseline import against_baseline, corpus, enumerated, sampled, sampled_invalid
+from .gate.baseline import against_baseline, corpus, enumerated, sampled, sampled_invalid
 from .session.session import Session
 
 

@@ -31,9 +31,9 @@ FLOORS = (
     {"cases", "entry"},
     {"generation", "comparison"},
     {"shrinking"},
-    {"metamorphic"},
+    {"metamorphic", "statistics", "triage"},
     {"session"},
-    {"survey"},
+    {"survey", "gate"},
     {"plugin"},
     {"benchmark", "merge"},
 )

@@ -32,13 +32,13 @@ from properties.comparison.engine import IMPATIENCE, Engine
 from properties.comparison.loading import EngineError, load
 from properties.comparison.mismatch import Status
 from properties.comparison.revision import load_baseline, resolved
-from properties.session.baseline import contrasted, shrink
-from properties.session.changes import Changes, Part, Row
-from properties.session.crashlog import CrashLog
-from properties.session.gate import SCREEN, thoroughly, verdict
+from properties.gate.baseline import contrasted, shrink
+from properties.gate.gate import SCREEN, thoroughly, verdict
 from properties.session.isolation import Isolation, Judge, Sparing
 from properties.session.options import Options
 from properties.session.session import Session
+from properties.statistics.changes import Changes, Part, Row
+from properties.triage.crashlog import CrashLog
 
 Conv = Callable[..., Any]
 

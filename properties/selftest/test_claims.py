@@ -9,8 +9,8 @@ import pytest
 from properties.cases.case import Case
 from properties.cases.line import parse
 from properties.comparison.mismatch import Status, Verdict
-from properties.session.claims import MISSED, claims, rarest_found, rounded_up
-from properties.session.statistics import Scope, Statistics, escape
+from properties.statistics.claims import MISSED, claims, rarest_found, rounded_up
+from properties.statistics.statistics import Scope, Statistics, escape
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from properties.comparison.engine import Engine
 from properties.comparison.mismatch import EngineHang, Mismatch
 from properties.session.explanation import enlarged, explained
 from properties.session.options import Options
-from properties.session.pattern import COLUMNS, ROWS, picture
 from properties.session.session import Session, by_oracle
+from properties.triage.pattern import COLUMNS, ROWS, picture
 
 from .gallery.planting import Call, Fault, planted
 

@@ -16,15 +16,15 @@ from properties.comparison.mismatch import Status
 from properties.generation import sampling
 from properties.generation.rare import wearing, with_rare_pairs
 from properties.generation.sequences import VARIATIONS, sequences
-from properties.session.features import (
+from properties.session.options import Options
+from properties.session.session import Session
+from properties.statistics.features import (
     FEATURES,
     features,
     pairs,
     possible,
     two_features,
 )
-from properties.session.options import Options
-from properties.session.session import Session
 
 PLAIN = "conv1d((1, 1, 3), (1, 1, 2))"
 

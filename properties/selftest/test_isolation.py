@@ -35,10 +35,10 @@ from properties.comparison.mismatch import (
 )
 from properties.comparison.watchdog import Overdue, Timer
 from properties.session.confirmation import confirmed, settled
-from properties.session.crashlog import HALF, CrashLog
 from properties.session.isolation import CAN_FORK, Isolation, Judge, Sparing
 from properties.session.options import Options
 from properties.session.session import Session
+from properties.triage.crashlog import HALF, CrashLog
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="this platform has no fork")
 
@@ -308,8 +308,7 @@ def test_what_the_oracle_loads_is_not_interrupted() -> None:
         busy(0.3)
         finished.append(True)
 
-    session = session_of(engine.conv1d)
-    session.oracle = Engine("slow", SimpleNamespace(conv1d=slow))
-    session.oracle.patience = 0.01
+    session, oracle = session_of(engine.conv1d), Engine("slow", SimpleNamespace(conv1d=slow))
+    session.oracle, oracle.patience = oracle, 0.01
     Isolation(session).warm_up()
     assert finished == [True]

@@ -28,10 +28,10 @@ from properties.comparison.mismatch import (
     ValueMismatch,
 )
 from properties.generation import sampling
-from properties.session.known import Known, in_the_words_of, learnt
 from properties.session.options import Options
 from properties.session.session import Session
-from properties.session.statistics import traits_of
+from properties.statistics.known import Known, in_the_words_of, learnt
+from properties.statistics.statistics import traits_of
 
 ROOT = Path(__file__).parents[2]
 PLAIN = parse("conv2d((1, 1, 3, 3), (1, 1, 2, 2))")

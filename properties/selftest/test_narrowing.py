@@ -15,7 +15,7 @@ from properties.cases.sequence import cases_of
 from properties.generation import sampling
 from properties.generation.narrowing import EVERYTHING, Narrowing
 from properties.generation.sequences import sequences
-from properties.session.features import possible
+from properties.statistics.features import possible
 
 PLAIN = Narrowing(layouts=("contiguous",))
 WIDE = parse("conv1d(float32(2, 3, 4, layout='swapped+order:2,1,0'), (1, 3, 2), data='reals:3')")

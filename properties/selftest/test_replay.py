@@ -10,7 +10,7 @@ import pytest
 
 from properties.cases.files import CORPUS, FORMER, kept, read_cases, without_comment
 from properties.cases.operation import OPS
-from properties.session.replay import Asked, Replayed, told
+from properties.triage.replay import Asked, Replayed, told
 
 ONES = "conv1d((1, 1, 1), (1, 1, 1))"
 

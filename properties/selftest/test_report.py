@@ -13,7 +13,7 @@ from properties.comparison.deviations import FILE, deviations, is_excused
 from properties.comparison.engine import Engine
 from properties.comparison.mismatch import Mismatch, Status, ValueMismatch, Verdict
 from properties.session.report import summary
-from properties.session.statistics import Statistics
+from properties.statistics.statistics import Statistics
 
 CASE = parse("conv1d((2, 1, 3), (1, 1, 3), padding=1, data='special:7')")
 

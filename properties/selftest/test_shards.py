@@ -15,8 +15,8 @@ from properties.cases.case import Case
 from properties.cases.operation import OPS
 from properties.generation.exhaustive import one_axis
 from properties.session.options import Options
-from properties.session.part import WHOLE, Part
-from properties.session.statistics import Row, Statistics
+from properties.statistics.part import WHOLE, Part
+from properties.statistics.statistics import Row, Statistics
 
 from .test_plugin import run
 

@@ -16,9 +16,9 @@ from properties.comparison.mismatch import Mismatch, Verdict
 from properties.comparison.pace import Pace, size
 from properties.session.measuring import measure
 from properties.session.options import Options
-from properties.session.quota import EACH, Quota, expected, is_slow, leaves_out, left_out
 from properties.session.session import Session
-from properties.session.statistics import Statistics
+from properties.statistics.quota import EACH, Quota, expected, is_slow, leaves_out, left_out
+from properties.statistics.statistics import Statistics
 
 from .gallery import loops
 from .test_plugin import run

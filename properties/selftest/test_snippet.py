@@ -17,7 +17,7 @@ from properties.cases.line import parse
 from properties.cases.operation import OPS
 from properties.comparison.loading import load
 from properties.generation import sampling
-from properties.session.snippet import script
+from properties.triage.snippet import script
 
 ROOT = Path(__file__).parents[2]
 OWN = load("engine")

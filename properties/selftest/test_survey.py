@@ -18,9 +18,9 @@ from properties.cases.case import DTYPES
 from properties.cases.line import parse
 from properties.cases.operation import OPS
 from properties.comparison.engine import IMPATIENCE, Engine
-from properties.session.features import FEATURES, features
 from properties.session.options import Options
 from properties.session.session import Session
+from properties.statistics.features import FEATURES, features
 from properties.survey.cells import REJECTS, bases, questions
 from properties.survey.judging import Answer, Finding, Surveyor
 from properties.survey.table import Table, as_json, as_markdown, on_terminal

@@ -22,13 +22,13 @@ from properties.comparison.mismatch import (
     Verdict,
 )
 from properties.session.confirmation import settled
-from properties.session.crashlog import CrashLog
-from properties.session.faults import Faults, lines_of
 from properties.session.options import Options
 from properties.session.report import block, described
 from properties.session.session import Session, by_oracle, in_order
-from properties.session.summaries import failing_file, listed, shown_by, step_summary
 from properties.shrinking import simplifies
+from properties.triage.crashlog import CrashLog
+from properties.triage.faults import Faults, lines_of
+from properties.triage.summaries import failing_file, listed, shown_by, step_summary
 
 from .gallery.planting import Call, planted
 

@@ -26,11 +26,11 @@ from ..comparison.mismatch import (
     ValueMismatch,
 )
 from ..shrinking import smallest, smallest_sequence
+from ..triage.triage import Stopwatch
 from .explanation import explained
 from .isolation import Sparing
 from .report import described
 from .session import Elsewhere, Predicate, Session, Source, by_oracle, in_order
-from .triage import Stopwatch
 
 LIMIT = 20.0  # seconds for each search among processes: one costs some 15 ms
 # Kinds that are near a bound, and what they are where a result must be exact.

@@ -31,9 +31,9 @@ from ..cases.sizes import (
     write,
 )
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch, Status
-from .pattern import picture
+from ..triage.pattern import picture
+from ..triage.triage import Stopwatch
 from .session import Predicate, Session
-from .triage import Stopwatch
 
 TIME = 1.5  # seconds that an explanation may take
 PLACES = 6  # of the window, in a case that is enlarged

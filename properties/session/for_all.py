@@ -23,9 +23,9 @@ from ..generation import sampling
 from ..generation.narrowing import EVERYTHING
 from ..generation.rare import with_rare_pairs
 from ..metamorphic.relation import Equation, Partner, Precondition, Relation, itself
+from ..statistics.features import features, possible, two_features
+from ..statistics.quota import Quota, leaves_out
 from .confirmation import settled
-from .features import features, possible, two_features
-from .quota import Quota, leaves_out
 from .report import described
 from .session import Predicate, Session
 

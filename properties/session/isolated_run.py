@@ -14,12 +14,12 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from ..comparison.engine import IMPATIENCE
+from ..statistics.statistics import Statistics
+from ..triage.crashlog import CrashLog
 from .confirmation import after_others
-from .crashlog import CrashLog
 from .isolation import CAN_FORK, Channel, Child, Death, Isolation, Judge, Sparing, here, settle_in
 from .reporter import show
 from .session import Predicate, Result, Session, Source, by_oracle, in_order
-from .statistics import Statistics
 
 Reports = list[Any]
 COMMON: dict[str, Predicate] = {p.__name__: p for p in (in_order, by_oracle)}  # of no one test

@@ -32,7 +32,7 @@ from ..comparison.engine import IMPATIENCE, PATIENCE, Engine
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from ..comparison.stage import STAGE
 from ..comparison.watchdog import rounded_down
-from .crashlog import CrashLog
+from ..triage.crashlog import CrashLog
 from .session import Elsewhere, Predicate, Result, Session, Source
 
 CAN_FORK = hasattr(os, "fork")

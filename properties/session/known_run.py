@@ -14,8 +14,8 @@ from ..cases.partial import ANY
 from ..comparison.deviations import Excuse
 from ..comparison.mismatch import Failure, Verdict
 from ..shrinking import smallest
+from ..statistics.known import in_the_words_of, learnt, needed
 from .isolation import CAN_FORK, Isolation, Judge
-from .known import in_the_words_of, learnt, needed
 from .options import Options
 from .session import Session
 

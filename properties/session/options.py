@@ -24,10 +24,10 @@ from ..comparison.engine import Engine, Errors
 from ..comparison.mismatch import KINDS
 from ..generation.narrowing import EVERYTHING, LAYOUTS, Narrowing
 from ..generation.valid import drawable
-from .features import LAID_OUT
-from .known import NOTHING_KNOWN, Known
-from .part import WHOLE, Part
-from .replay import Asked
+from ..statistics.features import LAID_OUT
+from ..statistics.known import NOTHING_KNOWN, Known
+from ..statistics.part import WHOLE, Part
+from ..triage.replay import Asked
 
 
 @dataclass(frozen=True)

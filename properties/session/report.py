@@ -17,8 +17,8 @@ from ..cases.sequence import CaseSequence, cases_of, is_at_once
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch
-from .quota import left_out
-from .statistics import Row, Statistics
+from ..statistics.quota import left_out
+from ..statistics.statistics import Row, Statistics
 
 WIDTH = 100  # columns of a block
 WHOLE = ("case", "replay", "in order")  # rows that are copied, and so not broken

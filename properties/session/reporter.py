@@ -16,16 +16,13 @@ from hypothesis import settings
 from ..cases.line import parse_source
 from ..cases.sequence import cases_of
 from ..comparison.mismatch import EngineCrash, Mismatch
-from .claims import claims
-from .crashlog import FOUND, kept, lines
-from .faults import Fault, Faults, as_json, lines_of
-from .features import table
-from .for_all import SHARDS
-from .pattern import ALL, NONE, SOME
-from .replay import Replayed, told
-from .report import block, described, summary, versions
-from .session import Session
-from .summaries import (
+from ..statistics.claims import claims
+from ..statistics.features import table
+from ..triage.crashlog import FOUND, kept, lines
+from ..triage.faults import Fault, Faults, as_json, lines_of
+from ..triage.pattern import ALL, NONE, SOME
+from ..triage.replay import Replayed, told
+from ..triage.summaries import (
     failing_file,
     listed,
     one_line,
@@ -33,6 +30,9 @@ from .summaries import (
     shown_by,
     step_summary,
 )
+from .for_all import SHARDS
+from .report import block, described, summary, versions
+from .session import Session
 
 PICTURE = (ALL, SOME, NONE, " ")  # the characters of a line of one
 BLOCKS = 3  # printed whole; the others in two lines, unless the run is verbose

@@ -21,11 +21,11 @@ from ..comparison.loading import by_definition
 from ..comparison.mismatch import Mismatch, Status, Verdict, in_a_word
 from ..comparison.sequence import compare_sequence
 from ..shrinking import smallest, smallest_sequence
-from .claims import never_covered
-from .crashlog import CrashLog
+from ..statistics.claims import never_covered
+from ..statistics.statistics import Statistics
+from ..triage.crashlog import CrashLog
+from ..triage.triage import Stopwatch, Triage
 from .options import Options
-from .statistics import Statistics
-from .triage import Stopwatch, Triage
 
 Source = Case | CaseSequence
 Predicate = Callable[[Any, "Session"], Verdict | None]  # of a case or a sequence

@@ -23,7 +23,7 @@ from ..generation.invalid import SPOILERS, batched
 from ..generation.plain import case_of
 from ..generation.sampling import choosing
 from ..generation.valid import drawable
-from ..session.features import FEATURES, excluded
+from ..statistics.features import FEATURES, excluded
 
 PLAIN = ("plain", "")
 REJECTS, GRADIENT, CONDUCTS = "rejects a bad", "gradient", "conduct"

@@ -16,9 +16,9 @@ from ..cases.operation import OUTPUT
 from ..comparison.baseline import GRADIENTS, Contrast, Kind
 from ..comparison.engine import Engine
 from ..comparison.revision import load_baseline, resolved
+from ..session.session import Session
+from ..statistics.changes import Changes, Example, Part, Row
 from .baseline import shrink
-from .changes import Changes, Example, Part, Row
-from .session import Session
 
 SCREEN = 40  # lines of a verdict, at most
 ROWS = 12  # of the table; if more have changed, those of one op are one row

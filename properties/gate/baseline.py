@@ -23,11 +23,11 @@ from ..comparison.engine import IMPATIENCE
 from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from ..generation import sampling
 from ..generation.exhaustive import one_axis, pairs_on_two_axes
+from ..session.for_all import SHARDS, Property, Sampler
+from ..session.isolation import CAN_FORK, Isolation, Judge, Sparing
+from ..session.session import Predicate, Session
 from ..shrinking import smallest
-from .changes import Changes, Example
-from .for_all import SHARDS, Property, Sampler
-from .isolation import CAN_FORK, Isolation, Judge, Sparing
-from .session import Predicate, Session
+from ..statistics.changes import Changes, Example
 
 ENDS = 10  # calls that do not return, or end the process, after which a shard is given up
 
