@@ -17,7 +17,7 @@ from .calling import by_name, call_function, call_layer, construct, gradients, o
 from .outcome import Operands, Outcome, Results, is_array, is_numeric
 from .pace import Pace
 from .stage import STAGE
-from .surroundings import changed, surroundings
+from .surroundings import changed, listening, surroundings
 from .watchdog import Overdue, Timer
 
 PATIENCE = 1.0  # seconds of processor time that the smallest call may take
@@ -188,8 +188,11 @@ class Engine:
                 unstable = conduct.unstable(run, operands, grad_output, first)
             return first
 
-        attempt = self._attempt if repeat else self.attempt  # the error state is looked at here
-        outcome = attempt(case, operands, observed)
+        if repeat:  # the error state is looked at below
+            with listening():
+                outcome = self._attempt(case, operands, observed)
+        else:
+            outcome = self.attempt(case, operands, observed)
         return replace(
             outcome,
             modified=() if outcome.hung else conduct.modified(given, before),

@@ -16,7 +16,7 @@ from ..cases.data import SIGNIFICAND
 from ..cases.operation import OPS, Op
 from .engine import Engine
 from .importing import where, why_not
-from .surroundings import PRINTED, changed, surroundings
+from .surroundings import changed, surroundings
 
 MOST_ERROR = 1000  # a factor beyond this is no accuracy: half of float16's bits would be lost
 OWN = "engine"  # the spec of our own, which is held to more than others
@@ -52,7 +52,7 @@ def load(spec: str, *, tried: bool = False) -> Engine:
     return _offering(engine)
 
 
-IMPORTED = ("NumPy's random state", "Python's random state", "the environment variables", PRINTED)
+IMPORTED = ("NumPy's random state", "Python's random state", "the environment variables")
 
 
 def _imported(spec: str) -> ModuleType:

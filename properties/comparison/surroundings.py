@@ -9,8 +9,8 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -77,17 +77,29 @@ def _set_handlers(handlers: Mapping[str, Any]) -> None:
     reinstall()
 
 
-def _printed() -> tuple[int, ...]:
-    """How far the files have been written to which standard output and error go.
+class _Counted:
+    """A text stream that passes on what is written to it, and counts it."""
 
-    Nothing is known of a terminal or a pipe, which pytest puts there only under `-s`.
-    """
-    found = []
-    for stream, shown in ((sys.stdout, 1), (sys.stderr, 2)):
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-            found.append(os.lseek(shown, 0, os.SEEK_CUR))
-    return tuple(found)
+    letters = 0  # of all such streams
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> Any:
+        _Counted.letters += len(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def listening() -> Iterator[None]:
+    """Count what Python code prints in the block: what other processes print is not its doing."""
+    out: Any = _Counted(sys.stdout)
+    err: Any = _Counted(sys.stderr)
+    with redirect_stdout(out), redirect_stderr(err):
+        yield
 
 
 # name: how to read it, and how to bring it back
@@ -101,7 +113,7 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "the working directory": (os.getcwd, os.chdir),
     "torch's number of threads": (_threads, _set_threads),
     "the signal handlers": (_handlers, _set_handlers),
-    PRINTED: (_printed, _leave),
+    PRINTED: (lambda: _Counted.letters, _leave),
 }
 
 
