@@ -51,9 +51,13 @@ def _set_filters(filters: Any) -> None:
     warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
-def _set_environment(values: Mapping[str, str]) -> None:
-    os.environ.clear()
-    os.environ.update(values)
+# As bytes where the platform has them: to decode all variables takes twice the time.
+ENVIRONMENT: Any = os.environb if os.supports_bytes_environ else os.environ
+
+
+def _set_environment(values: Mapping[Any, Any]) -> None:
+    ENVIRONMENT.clear()
+    ENVIRONMENT.update(values)
 
 
 def _set_error_state(values: Mapping[str, Any]) -> None:
@@ -109,7 +113,7 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "NumPy's random state": (_numpy_random, _leave),
     "Python's random state": (random.getstate, _leave),
     "the warnings filter": (lambda: tuple(warnings.filters), _set_filters),
-    "the environment variables": (lambda: dict(os.environ), _set_environment),
+    "the environment variables": (lambda: dict(ENVIRONMENT), _set_environment),
     "the working directory": (os.getcwd, os.chdir),
     "torch's number of threads": (_threads, _set_threads),
     "the signal handlers": (_handlers, _set_handlers),

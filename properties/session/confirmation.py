@@ -62,7 +62,12 @@ def settled(
         smaller = _smallest(session, predicate, found, watch)
         if watch.is_over:
             smaller.details += (("shrunk", "not to the end: the time limit was spent"),)
-    smaller = _cause(session, predicate, smaller, limited=limited)
+    if smaller.sequence is not None:  # by now one of its cases may fail alone
+        by, alone = _plainer(session, predicate, smaller)
+        if alone is not smaller:
+            smaller = settled(session, by, alone, limited=limited)
+    if not (smaller.settled or smaller.fault):
+        smaller = _cause(session, predicate, smaller, limited=limited)
     smaller.origin, smaller.shown = origin, shown
     return smaller
 
