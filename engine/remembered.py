@@ -9,7 +9,6 @@ equal 1, but are no sizes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,7 +29,6 @@ def remembered(check: Check) -> Check:
     """
     known: dict[Any, Geometry] = {}
 
-    @wraps(check)
     def checked(
         function: str, axes: int, first: Any, second: Any, third: Any, options: Any
     ) -> tuple[Any, ...]:

@@ -304,6 +304,35 @@ def test_a_folded_image_is_contiguous_without_its_border() -> None:
     assert image.flags.c_contiguous
 
 
+REJECTED_GRADIENTS = [
+    (
+        "unfold_input",
+        ((1, 0, 3, 3), np.ones((1, 4, 4)), 2),
+        "input_size: expected no axis of size 0",
+    ),
+    ("unfold_input", ((1, 3, 3), [1.0], 2), "grad_output: expected a numpy.ndarray"),
+    ("unfold_input", ((1, 3, 3), np.ones((4, 3)), 2), "grad_output: expected (4, 4), the shape of"),
+    ("unfold_input", ((3, 3), np.ones((4, 4)), 2), "input_size: expected 3 or 4 integers"),
+    ("fold_input", ((5, 4), np.ones((1, 3, 3)), 3, 2), "input_size: expected a multiple of 4 taps"),
+    ("fold_input", ((4, 4), None, 3, 2), "grad_output: expected a numpy.ndarray"),
+    (
+        "fold_input",
+        ((4, 4), np.ones((1, 2, 3)), 3, 2),
+        "grad_output: expected (1, 3, 3), the shape",
+    ),
+    ("fold_input", ((4,), np.ones((1, 3, 3)), 3, 2), "input_size: expected 2 or 3 integers"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "message"), REJECTED_GRADIENTS)
+def test_gradients_of_windows_are_checked_like_their_calls(
+    name: str, given: Any, message: str
+) -> None:
+    with pytest.raises((engine.ArgumentError, engine.ArgumentTypeError)) as found:
+        getattr(engine.grad, name)(*given)
+    assert str(found.value).startswith(f"{name}() {message}")
+
+
 def test_a_bool_gradient_of_the_output_is_a_mismatch_of_dtypes() -> None:
     with pytest.raises(engine.ArgumentError, match="expected float64, the dtype of the first"):
         engine.grad.conv1d_weight(X, W.shape, X.astype(bool))

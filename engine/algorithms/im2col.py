@@ -131,12 +131,11 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
         few = g._replace(channels=channels.stop - channels.start)
         target = total[:, :, channels.start * taps : channels.stop * taps]  # (G, O, c·K)
         for samples, rows, h in blocks(few):
-            met = x[samples, :, channels].reshape(h.input_shape)
-            target += np.matmul(*correlated(h, met, gy[samples, :, rows]))
+            target += np.matmul(*correlated(h, x[samples, :, channels], gy[samples, :, rows]))
 
 
 def correlated(g: Geometry, x: Array, gy: Array) -> tuple[Array, Array]:
-    """One block of the output and what it meets: (G, O, n·Y) and (G, n·Y, C·K)."""
+    """One block of the output, (G, O, n·Y), and what it meets, (G, n·Y, C·K)."""
     places = g.batch * prod(g.output_size)
     met = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
     columns = met.reshape(g.groups, g.channels * prod(g.kernel_size), places).swapaxes(1, 2)

@@ -79,7 +79,7 @@ def phases(g: Geometry, a: int) -> list[Phase]:
         last = tap + (count - 1) * every
         start = (first + lo - last * d) // s  # of gy, at the last tap
         end = start + (count - 1) * dilation + places
-        taps = slice(last, tap - 1 if tap else None, -every)
+        taps = slice(last, None, -every)
         padding = (-start, end - g.output_size[a])
         result.append(Phase(slice(first, None, s), taps, count, dilation, padding, places))
     return result

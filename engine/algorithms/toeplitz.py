@@ -24,13 +24,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from .blocks import box, corner, cut, met_by_phase, pieces, with_rows
+from .blocks import box, corner, cut, met_by_phase, pieces
 from .plan import Block, for_toeplitz
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y)."""
-    g = with_rows(g)
     most = for_toeplitz(g, x.itemsize)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
@@ -64,13 +63,13 @@ def products(g: Geometry, most: Block, w: Array, x: Array, place: Sizes, target:
         group, row, line, column = source.strides
         for tap, start in met:
             slabs = np.ndarray(
-                (groups, 1, count, k, most.tile),
+                (groups, count, k, most.tile),
                 source.dtype,
                 source,
                 start * column,
-                (group, 0, t * most.stride * row, line, column),
+                (group, t * most.stride * row, line, column),
             )
-            np.matmul(w[tap, :, :, None], slabs, out=total if is_first else term)
+            np.matmul(w[tap, :, :, None], slabs[:, None], out=total if is_first else term)
             if not is_first:
                 total += term
             is_first = False
