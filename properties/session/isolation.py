@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import gc
 import os
 import pickle
 import signal
@@ -192,6 +193,7 @@ def _live(serve: Serve, connection: Connection, crashlog: CrashLog) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C ends the parent, it us
         _die_with_parent()
         faulthandler.disable()
+        gc.freeze()  # a collection that walks through all of the parent's objects takes a second
         serve(Channel(connection, crashlog))
     except BaseException:  # noqa: BLE001 - whatever it is, the parent's frames must not see it
         os._exit(1)
