@@ -175,18 +175,25 @@ def computed_by(
 ) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """A function of our engine and its two gradients, with another algorithm."""
     kind = "TransposedOptions" if op.is_transposed else "ConvOptions"
-    options = getattr(package.arguments, kind)
 
-    def function(input: Any, weight: Any, bias: Any = None, **given: Any) -> Any:
+    def options(by_position: tuple[Any, ...], by_name: Mapping[str, Any]) -> Any:
+        given = dict(zip(op.arguments, by_position, strict=False))
+        return getattr(package.arguments, kind)(**given, **by_name)
+
+    def function(input: Any, weight: Any, bias: Any = None, *more: Any, **given: Any) -> Any:
         worker = getattr(package.functional, f"_{op.family}")
-        return worker(op.axes, input, weight, bias, options(**given), algorithm)
+        return worker(op.axes, input, weight, bias, options(more, given), algorithm)
 
-    def input_gradient(input_size: Any, weight: Any, grad_output: Any, **given: Any) -> Any:
+    def input_gradient(
+        input_size: Any, weight: Any, grad_output: Any, *more: Any, **given: Any
+    ) -> Any:
         worker = getattr(package.grad, f"_{op.family}_input")
-        return worker(op.axes, input_size, weight, grad_output, options(**given), algorithm)
+        return worker(op.axes, input_size, weight, grad_output, options(more, given), algorithm)
 
-    def weight_gradient(input: Any, weight_size: Any, grad_output: Any, **given: Any) -> Any:
+    def weight_gradient(
+        input: Any, weight_size: Any, grad_output: Any, *more: Any, **given: Any
+    ) -> Any:
         worker = getattr(package.grad, f"_{op.family}_weight")
-        return worker(op.axes, input, weight_size, grad_output, options(**given), algorithm)
+        return worker(op.axes, input, weight_size, grad_output, options(more, given), algorithm)
 
     return function, input_gradient, weight_gradient
