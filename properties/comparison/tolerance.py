@@ -1,7 +1,7 @@
 """How far a result may be from the true one: not at all, or by a derived bound.
 
-This module and `cases.data`, which keeps the ranges of the data, are the only places with numbers
-that bound an error.
+This package and `cases.data`, which keeps the ranges of the data, are the only places with
+numbers that bound an error.
 
 Integer data in range make every partial sum exact, so any order of summation gives the same value.
 For real data the error of any order is at most (Jeannerod and Rump, SIAM J. Matrix Anal. 34, 2013)
