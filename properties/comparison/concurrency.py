@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -238,7 +239,10 @@ def _stop(thread: Thread) -> None:
     """End what Python code a thread runs: it would take time from all that follows."""
     overdue = ctypes.py_object(Overdue)
     for _ in range(TRIES):
-        if not thread.is_alive() or thread.ident is None:
+        if thread.ident is None:  # it is about to start, or never will
+            time.sleep(TICK)
+            continue
+        if not thread.is_alive():
             return
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), overdue)
         thread.join(TICK)
