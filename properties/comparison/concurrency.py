@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from ..cases.sequence import CaseSequence
@@ -157,25 +156,31 @@ def _run(callers: Sequence[_Caller], engine: Engine, seed: int) -> None:
 def _in_threads(callers: Sequence[_Caller], engine: Engine, turns: _Turns | None) -> None:
     """One round; threads that do not end are stopped."""
 
+    # Not Thread.join: a signal that interrupts it makes Python 3.11 take the thread for ended.
+    ended = [Event() for _ in callers]
+
     def run(at: int) -> None:
-        with turns.taken(at) if turns else nullcontext():
-            callers[at].repeat(engine, 1 if turns else FREELY)
+        try:
+            with turns.taken(at) if turns else nullcontext():
+                callers[at].repeat(engine, 1 if turns else FREELY)
+        finally:
+            ended[at].set()
 
     threads = [Thread(target=run, args=(at,), daemon=True) for at in range(len(callers))]
     case, operands = callers[0].comparison.case, callers[0].operands
-    calls = partial(_run_to_their_end, threads)
+    calls = partial(_run_to_their_end, threads, ended)
     outcome = engine.attempt(case, operands, calls, len(callers))
-    for thread in threads if outcome.hung else ():
-        _stop(thread)
+    for thread, end in zip(threads, ended, strict=True) if outcome.hung else ():
+        _stop(thread, end)
     values_of(case, engine, outcome)
 
 
-def _run_to_their_end(threads: Sequence[Thread]) -> Results:
+def _run_to_their_end(threads: Sequence[Thread], ended: Sequence[Event]) -> Results:
     for thread in threads:
         thread.start()
-    for thread in threads:
-        while thread.is_alive():  # a wait without end might not see the signal
-            thread.join(TICK)
+    for end in ended:
+        while not end.wait(TICK):  # a wait without end might not see the signal
+            pass
     return {}
 
 
@@ -235,14 +240,12 @@ class _Turns:
             self._turn[at].release()
 
 
-def _stop(thread: Thread) -> None:
+def _stop(thread: Thread, end: Event) -> None:
     """End what Python code a thread runs: it would take time from all that follows."""
     overdue = ctypes.py_object(Overdue)
     for _ in range(TRIES):
-        if thread.ident is None:  # it is about to start, or never will
-            time.sleep(TICK)
-            continue
-        if not thread.is_alive():
+        if end.is_set():
             return
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), overdue)
-        thread.join(TICK)
+        if thread.ident is not None:  # else it is about to start, or never will
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), overdue)
+        end.wait(TICK)
