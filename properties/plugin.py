@@ -204,8 +204,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         shards = [*range(PIECES * options.workers)]
     if found.takes_lines and not options.asked:
         known = options.known
-        examples = known.examples if found.takes_corpus else known.broken_relations
-        cases += tuple(case for case in examples if isinstance(case, found.takes))
+        every = found.takes_corpus or found.takes is CaseSequence
+        examples = known.examples if every else known.broken_relations
+        cases += tuple(c for c in examples if isinstance(c, found.takes) and session.draws(c))
     ids = [*map(str, cases), *(f"shard {i}" for i in shards)]
     metafunc.parametrize("source", [*cases, *shards], ids=ids)
 
@@ -218,7 +219,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("selftest")
     kept = [item for item in items if _is_asked_for(session, item)]
     listed = [item for item in kept if not isinstance(_source(item), int)]
-    others = {*listed} - {*session.options.part.share(listed)}
+    shared = listed if session.options.asked else session.options.part.share(listed)
+    others = {*listed} - {*shared}
     kept = [item for item in kept if item not in others]
     config.hook.pytest_deselected(items=list({*items} - {*kept}))
     items[:] = sorted(

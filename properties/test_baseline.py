@@ -27,7 +27,7 @@ def test_random_cases_are_computed_as_by_the_baseline(case: Case, session: Sessi
     return session.against_baseline(case)
 
 
-@against_baseline(sampled_invalid)
+@against_baseline(sampled_invalid, of_rejections=True)
 def test_random_invalid_cases_are_rejected_as_by_the_baseline(
     case: Case, session: Session
 ) -> Contrast:

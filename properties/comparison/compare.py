@@ -66,7 +66,8 @@ class Comparison:
     operands: dict[str, Any]
     grad_output: Any  # the gradient of the output, or None where there are no gradients
     expected: Outcome
-    transforms: dict[str, Transform] = field(default_factory=dict)  # by result, when asked for
+    # By what an engine declares, and by result; made when asked for.
+    transforms: dict[tuple[str, float], dict[str, Transform]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, case: Case, reference: Engine) -> Comparison:
@@ -103,10 +104,11 @@ class Comparison:
         if declared is None or name == "grad_bias" or "weight" not in self.operands:
             return None
         accumulator, arrays = engine.accumulator(self.case.dtype), self.operands
-        if not self.transforms:
+        found = self.transforms.setdefault((accumulator, declared[1]), {})
+        if not found:
             call = (self.case, arrays, self.grad_output)
-            self.transforms |= transforms(*call, self.reference, accumulator, declared[1])
-        return self.transforms[name]
+            found |= transforms(*call, self.reference, accumulator, declared[1])
+        return found[name]
 
     @cached_property
     def terms(self) -> dict[str, int]:

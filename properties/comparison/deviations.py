@@ -27,6 +27,7 @@ from ..cases.partial import Partial, parse_partial
 from ..cases.sequence import CaseSequence, cases_of
 from .engine import Engine
 from .mismatch import (
+    KINDS,
     EngineCrash,
     EngineHang,
     GradientMismatch,
@@ -93,11 +94,6 @@ def _at_fault(mismatch: Mismatch) -> tuple[Case, ...]:
     return mismatch.calls
 
 
-def kinds() -> dict[str, type[Mismatch]]:
-    """Every kind of failure, by name."""
-    return {kind.__name__: kind for kind in Mismatch.__subclasses__()}
-
-
 def read_known(path: Path) -> tuple[Excuse, ...]:
     """The known shortcomings in a file, each with its reason; a malformed line is an error."""
     return tuple(_read(path))
@@ -135,8 +131,8 @@ def _kind(text: str) -> tuple[str, int]:
     found = re.match(r"\s*(\w+):", text)
     if found is None:
         return "", 0
-    if found[1] not in kinds():
-        told = f"unknown kind {found[1]!r}; expected {', '.join(kinds())}"
+    if found[1] not in KINDS:
+        told = f"unknown kind {found[1]!r}; expected {', '.join(KINDS)}"
         raise CaseError(text, found.start(1), told)
     return found[1], found.end()
 

@@ -34,7 +34,7 @@ def load(spec: str, *, tried: bool = False) -> Engine:
     """
     if "" not in sys.path:  # bare `pytest` leaves the user's directory out
         sys.path.insert(0, "")
-    if (file := _file(spec)) and not Path(file).is_file():
+    if (file := file_of(spec)) and not Path(file).is_file():
         raise EngineError(f"--engine {spec}: no such file")
     trusted = tried or spec == OWN
     if not trusted and (reason := why_not(lambda: _imported(spec))):
@@ -56,11 +56,11 @@ IMPORTED = ("NumPy's random state", "Python's random state", "the environment va
 
 
 def _imported(spec: str) -> ModuleType:
-    file = _file(spec)
+    file = file_of(spec)
     return _load_file(Path(file)) if file else importlib.import_module(spec.partition(":")[0])
 
 
-def _file(spec: str) -> str:
+def file_of(spec: str) -> str:
     """The file that `spec` names, with an attribute of it or without; "" for a module."""
     file, ending, _ = spec.partition(".py:")
     return file + ".py" if ending else spec if spec.endswith(".py") else ""
@@ -68,7 +68,7 @@ def _file(spec: str) -> str:
 
 def _attribute(spec: str, module: ModuleType) -> Any:
     """What follows the colon, if anything does."""
-    name = _file(spec) or spec.partition(":")[0]
+    name = file_of(spec) or spec.partition(":")[0]
     attribute = spec.removeprefix(name).removeprefix(":")
     namespace: Any = module
     for part in filter(None, attribute.split(".")):
@@ -80,7 +80,7 @@ def _attribute(spec: str, module: ModuleType) -> Any:
 
 def _origin(spec: str, module: ModuleType) -> str:
     """Its version or its file."""
-    if file := _file(spec):
+    if file := file_of(spec):
         return str(Path(file).resolve())
     return getattr(module, "__version__", None) or getattr(module, "__file__", "") or ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
@@ -36,7 +37,9 @@ COSTLY = {kind.__name__ for kind in (EngineHang, EngineCrash)}
 Cases = Callable[[Session, int], Iterable[Case]]  # those of one shard
 
 
-def against_baseline(cases: Cases, *, lines: bool = False) -> Callable[[Predicate], Any]:
+def against_baseline(
+    cases: Cases, *, lines: bool = False, of_rejections: bool = False
+) -> Callable[[Predicate], Any]:
     """Make a test that counts what has changed on `cases`, and on those of --case if `lines`.
 
     The predicate returns the `Contrast` of candidate and baseline on one case. The test fails
@@ -48,10 +51,11 @@ def against_baseline(cases: Cases, *, lines: bool = False) -> Callable[[Predicat
         def explore(shard: int, session: Session) -> None:
             _count(predicate, session, cases(session, shard))
 
-        made = Property(predicate, explore, SHARDS, takes_lines=lines, of_baseline=True)
+        searched = Property(predicate, explore, SHARDS, takes_lines=lines, of_baseline=True)
+        made = replace(searched, of_rejections=of_rejections)
 
         def test(source: int | Case, session: Session) -> None:
-            session.asked = True
+            session.asked, session.status = True, ""
             before = session.statistics.changes
             session.statistics.changes = mine = Changes()
             try:
@@ -75,11 +79,14 @@ def _count(predicate: Predicate, session: Session, cases: Iterable[Case]) -> Non
     """Count what has changed on `cases`; after `ENDS` costly ends of calls, how many are left."""
     changes, ends = session.statistics.changes, 0
     for case in cases:
+        if session.options.known.spares(case):
+            continue
         found = contrasted(predicate, case, session) if ends < ENDS else None
         if found is None:
             changes.not_compared += 1
             continue
         changes.add(case, found)
+        session.status = str(found.status)
         ends += any(s.wrong in COSTLY for s in (found.candidate, found.baseline))
         for engine, one in zip(session.engines, (found.candidate, found.baseline), strict=True):
             if one.wrong == EngineHang.__name__:
@@ -161,7 +168,8 @@ def _sampled(sampler: Sampler, session: Session, shard: int) -> Iterator[Case]:
     options = session.options
     ops = [op for op in options.ops if all(op in engine.ops for engine in session.engines)]
     seed = zlib.crc32(f"{sampler.__name__}:{shard}".encode())
-    return options.share(islice(sampler(seed, ops, options.dtypes), settings().max_examples))
+    drawn = options.narrowing.fitting(sampler(seed, ops, options.dtypes))
+    return options.share(islice(drawn, settings().max_examples))
 
 
 def _is_offered(case: Case, session: Session) -> bool:

@@ -14,10 +14,12 @@ from properties.cases.line import parse_source
 from properties.cases.sequence import CaseSequence
 from properties.comparison.engine import Engine
 from properties.comparison.mismatch import (
+    AcceptedInvalid,
     Mismatch,
     ShapeMismatch,
     ValueMismatch,
     Verdict,
+    WrongError,
     mismatches,
 )
 from properties.session.for_all import Property
@@ -55,7 +57,8 @@ def hunted(wrong: Wrong) -> dict[type[Any], str]:
     """The minimal case of each kind of failure that a dev run finds first."""
     judged = wrong.engine()
     session = Session(judged, Options(judged.ops))
-    found = found_by(equals.property, session) or found_by(rejects.property, session)
+    is_of_rejections = wrong.kind in (AcceptedInvalid, WrongError)
+    found = found_by(rejects.property if is_of_rejections else equals.property, session)
     return {type(mismatch): str(mismatch.case) for mismatch in found}
 
 

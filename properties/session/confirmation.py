@@ -40,6 +40,7 @@ PLAIN: dict[type[Mismatch], type[Mismatch]] = {
 }
 
 Cases = tuple[Case, ...]
+Draws = Callable[[Source], bool]  # whether the run asks for it
 
 
 def settled(
@@ -61,6 +62,7 @@ def settled(
     with session.triage.shrinking(found, limited=limited) as watch:
         smaller = _smallest(session, predicate, found, watch)
         if watch.is_over:
+            smaller = copy(smaller)
             smaller.details += (("shrunk", "not to the end: the time limit was spent"),)
     if smaller.sequence is not None:  # by now one of its cases may fail alone
         by, alone = _plainer(session, predicate, smaller)
@@ -132,7 +134,8 @@ def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[P
             return by_oracle, copy(direct)
     plain = PLAIN.get(type(found))
     if plain is not None and found.sequence is None:
-        exact = session.verdict_of(predicate, replace(found.case, data="integers:0"))
+        case = replace(found.case, data="integers:0")
+        exact = session.verdict_of(predicate, case) if session.draws(case) else None
         if type(exact) is plain:
             return predicate, copy(exact)
     return predicate, found
@@ -169,7 +172,7 @@ def _smallest(
     again = session.alone(predicate, smaller.source)
     if isinstance(again, Mismatch) and type(again) is type(alone):
         return again
-    return _Search(session.alone, predicate, alone).smallest()
+    return _Search(session.alone, predicate, alone, session.draws).smallest()
 
 
 def confirmed(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch:
@@ -179,13 +182,13 @@ def confirmed(session: Session, predicate: Predicate, found: Mismatch) -> Mismat
     alone = session.alone(predicate, found.source)
     if isinstance(alone, Mismatch):
         return alone
-    return after_others(session.alone, found)
+    return after_others(session.alone, found, session.draws)
 
 
-def after_others(alone: Elsewhere, found: Mismatch) -> Mismatch:
+def after_others(alone: Elsewhere, found: Mismatch, draws: Draws) -> Mismatch:
     """The failure with the calls that it needs before it; they are among the recent ones."""
     history = [case for line in found.recent for case in cases_of(parse_source(line))]
-    search = _Search(alone, in_order, found)
+    search = _Search(alone, in_order, found, draws)
     if not search.found_after(tuple(history)):
         found.headline += ", only after other calls: none of the last ones suffice"
         return found
@@ -197,8 +200,10 @@ def after_others(alone: Elsewhere, found: Mismatch) -> Mismatch:
 class _Search:
     """A search for a simpler failure in which each step is judged in a process of its own."""
 
-    def __init__(self, alone: Elsewhere, predicate: Predicate, found: Mismatch) -> None:
-        self._alone, self._predicate = alone, predicate
+    def __init__(
+        self, alone: Elsewhere, predicate: Predicate, found: Mismatch, draws: Draws
+    ) -> None:
+        self._alone, self._predicate, self._draws = alone, predicate, draws
         self._found, self._kind = found, type(found)
         self._until = time.monotonic() + LIMIT
 
@@ -222,9 +227,9 @@ class _Search:
         self._until = time.monotonic() + LIMIT
         source = self._found.source
         if isinstance(source, CaseSequence):
-            smallest_sequence(source, self.fails)
+            smallest_sequence(source, lambda cases: self._draws(cases) and self.fails(cases))
         else:
-            smallest(source, self.fails)
+            smallest(source, lambda case: self._draws(case) and self.fails(case))
         return self._found
 
 

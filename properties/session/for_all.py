@@ -129,7 +129,7 @@ def count_features(session: Session, case: Case, verdict: Verdict, independently
 def rare_pairs(seed: int, session: Session) -> Iterator[Case]:
     """Cases with pairs of features that met least often among the cases drawn so far."""
     options, met = session.options, session.statistics.pairs
-    every = sorted(possible(), key=lambda pair: met[pair])
+    every = sorted(possible(options.features), key=lambda pair: met[pair])
     least = [two_features(pair) for pair in every[: len(every) // RARE]]
     rare = [pair for pair in least if pair.get("dtype", options.dtypes[0]) in options.dtypes]
     cases = sampling.cases(seed + 1, options.ops, options.dtypes)
@@ -200,7 +200,9 @@ def _as_test(made: Property) -> Any:
         if isinstance(source, int):
             made.explore(source, session)
             return
-        if not session.options.cases and leaves_out(session.engine, source):
+        options = session.options
+        wanted = options.cases or source in options.known.examples
+        if not wanted and leaves_out(session.engine, source):
             session.statistics.left_out["lines"] += 1
             pytest.skip("too large for a slow engine")
         try:

@@ -79,7 +79,7 @@ class IsolatedRun:
         if death.hung:
             self._session.engine.patience = IMPATIENCE  # of the children to come
         of_both = holds_against_baseline(item)
-        if predicate_of(item) and (of_both or not death.alone):
+        if predicate_of(item) and (of_both or not death.alone or self._excuses(death)):
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
         if isinstance(again, Death):
@@ -133,7 +133,9 @@ class IsolatedRun:
         report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
         found = death.mismatch(self._session.engine) if predicate_of(item) else None
         if found:
-            show(report, [found if death.alone else after_others(self._isolation, found)])
+            if not death.alone:
+                found = after_others(self._isolation, found, self._session.draws)
+            show(report, [found])
         return report
 
     def _serve(self, channel: Channel) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ..cases.case import Case
 from ..cases.partial import ANY
 from ..comparison.deviations import Excuse
-from ..comparison.mismatch import Failure, Verdict
+from ..comparison.mismatch import EngineHang, Failure, Verdict
 from ..shrinking import smallest
 from ..statistics.known import in_the_words_of, learnt, needed
 from .isolation import CAN_FORK, Isolation, Judge
@@ -53,7 +53,7 @@ class KnownShortcomings:
         write = terminalreporter.write_line
         for excuse in self._stale:
             write(f"--known: no call fails like this any more; strike the line: {excuse}", red=True)
-        if path := self._config.getoption("--write-known"):
+        if (path := self._config.getoption("--write-known")) and self._session.asked:
             write(self._written(Path(path)))
 
     def _with_small_examples(self, lines: list[Excuse], failures: list[Failure]) -> list[Excuse]:
@@ -110,18 +110,20 @@ def equals(case: Case, session: Session) -> Verdict:
 def is_whole(config: pytest.Config) -> bool:
     """Whether the run was asked for all properties, and for no single case."""
     options = config.option
-    narrowed = (options.keyword, options.markexpr, options.case, options.budget)
-    again = getattr(options, "lf", False), getattr(options, "failedfirst", False)
+    narrowed = (options.keyword, options.markexpr, options.case, options.budget, options.shard)
+    again = getattr(options, "lf", False)
     named = config.args_source is pytest.Config.ArgsSource.ARGS
     here = Path(__file__).parents[1]
     parts = [a for a in config.args if named and Path(a.partition("::")[0]).resolve() != here]
-    return not any((*narrowed, again[0], *parts))
+    return not any((*narrowed, again, *parts))
 
 
 def had_its_chance(excuse: Excuse, session: Session) -> bool:
     """Whether a whole run calls what the line covers: its example, or its op without narrowing."""
     if excuse.source is not None:
         return session.draws(excuse.source)
+    if excuse.kind == EngineHang.__name__:
+        return False  # such calls are not made, so nothing shows that it is mended
     options = session.options
     everything = Options(options.ops)
     same = (options.dtypes, options.narrowing) == (everything.dtypes, everything.narrowing)

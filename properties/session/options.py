@@ -62,6 +62,10 @@ class Options:
         budget = config.getoption("--budget") or 0.0
         known, recording = _known(config), bool(config.getoption("--write-known"))
         part, identical = Part.read(config.getoption("--shard")), config.getoption("--identical")
+        if asked and not (asked := tuple(part.share(asked))):
+            raise pytest.UsageError(f"--shard {part}: --case has fewer lines than there are parts")
+        if asked and budget:
+            raise pytest.UsageError("--case runs exactly these cases: expected no --budget")
         if identical and not config.getoption("--baseline"):
             raise pytest.UsageError("--identical: to what? Add --baseline REV, MODULE or FILE.py")
         return cls(

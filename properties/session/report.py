@@ -16,7 +16,7 @@ from ..cases.operation import GRADIENTS, OPS, OUTPUT
 from ..cases.sequence import CaseSequence, cases_of, is_at_once
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
-from ..comparison.mismatch import Mismatch
+from ..comparison.mismatch import Mismatch, WrongError
 from ..statistics.quota import left_out
 from ..statistics.statistics import Row, Statistics
 
@@ -31,9 +31,10 @@ def quoted(line: str) -> str:
     return shlex.quote(line) if "'" in line else f"'{line}'"
 
 
-def replay(engine: str, source: Case | CaseSequence) -> str:
+def replay(engine: str, source: Case | CaseSequence, *, exactly: bool = False) -> str:
     """The command that runs exactly this case, or these in order."""
-    option = "" if engine == OWN else f"--engine={shlex.quote(engine)} "
+    exact = "--errors=exact " if exactly else ""
+    option = "" if engine == OWN else f"--engine={shlex.quote(engine)} {exact}"
     sources = (source,) if is_at_once(source) else cases_of(source)
     return f"pytest {option}" + " ".join(f"--case {quoted(str(s))}" for s in sources)
 
@@ -55,7 +56,9 @@ def described(mismatch: Mismatch) -> dict[str, Any]:
         "line": str(mismatch.source),
         "rows": [[name, text] for name, text in rows if text],
         "map": mismatch.map,
-        "replay": replay(mismatch.engine, mismatch.source),
+        "replay": replay(
+            mismatch.engine, mismatch.source, exactly=isinstance(mismatch, WrongError)
+        ),
         "settled": mismatch.settled,
         "fault": mismatch.fault,
         "origin": mismatch.origin,

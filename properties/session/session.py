@@ -139,8 +139,8 @@ class Session:
         key = predicate.__name__, str(source)
         if key not in self.triage.verdicts:
             try:
-                self.judged(predicate, source)
-                self.triage.remember(key, None)
+                if self.judged(predicate, source) is not None:  # else nothing was said
+                    self.triage.remember(key, None)
             except Mismatch as mismatch:
                 self.triage.remember(key, mismatch)
                 return mismatch

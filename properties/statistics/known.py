@@ -134,6 +134,7 @@ def _partial(op: str, words: Sequence[str]) -> Partial:
 
 def needed(lines: Sequence[Excuse], failures: Sequence[Failure]) -> list[Excuse]:
     """The lines that are needed, each with the simplest failure that no other covers."""
+    lines = [*{str(line): line for line in lines}.values()]
     used = {"\n".join(str(line) for line in lines if _explains(line, f)) for f in failures}
     stale = Known(tuple(lines)).unused(used)
     lines = [line for line in lines if line not in stale]

@@ -12,7 +12,7 @@ from ..cases.case import Case
 from ..cases.data import widest
 from ..cases.line import parse
 from ..cases.partial import traits
-from ..cases.sequence import CaseSequence
+from ..cases.sequence import AT_ONCE, IN_ORDER, CaseSequence
 from ..comparison.mismatch import Failure, Status, Verdict
 from .changes import Changes, raise_to
 from .features import pairs
@@ -47,7 +47,8 @@ class Row:
 
 def simplicity(failure: Failure) -> tuple[bool, int, str]:
     """Of several failures, that with the least says most: a single call, then the shortest."""
-    return ";" in failure.source, len(failure.source), failure.source
+    several = any(mark in failure.source for mark in (IN_ORDER, AT_ONCE))
+    return several, len(failure.source), failure.source
 
 
 @lru_cache(1 << 16)

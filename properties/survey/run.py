@@ -15,7 +15,10 @@ from ..session.session import Session
 from .judging import SECONDS, Answer, Finding, Surveyor
 from .table import WRITERS, Table, on_terminal
 
-UNUSED = ("--case", "--budget", "--examples")  # with a survey, these would say nothing
+UNUSED = (  # with a survey, these would say nothing
+    *("--case", "--budget", "--examples", "--data", "--layouts", "--known", "--write-known"),
+    *("--baseline", "--report", "--failing"),
+)
 
 
 def is_asked_for(config: pytest.Config) -> bool:

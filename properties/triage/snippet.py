@@ -23,6 +23,7 @@ from ..cases.layouts import Subclass
 from ..cases.operation import OPS, OUTPUT
 from ..comparison.calling import by_name, construct, output_size
 from ..comparison.engine import Engine
+from ..comparison.loading import file_of
 from ..comparison.outcome import is_array, widen
 
 SMALL = 200  # elements that are written down one by one
@@ -116,8 +117,8 @@ def script(cases: Sequence[Case], engine: Engine) -> str:
 
 def _imports(spec: str) -> Iterator[str]:
     needed = IMPORTS
-    if spec.endswith(".py"):
-        yield needed + "\n" + FILE.format(path=str(Path(spec).resolve()))
+    if file := file_of(spec):
+        yield needed + "\n" + FILE.format(path=str(Path(file).resolve()))
     else:
         yield needed + MODULE.format(module=spec.partition(":")[0])
 
@@ -131,9 +132,8 @@ def _classes(body: str) -> Iterator[str]:
 
 def _root(spec: str) -> str:
     """The namespace of an engine, as an expression."""
-    if spec.endswith(".py"):
-        return "engine_of_a_file"
-    return spec.replace(":", ".")
+    file = file_of(spec)
+    return ("engine_of_a_file" if file else "") + spec.removeprefix(file).replace(":", ".")
 
 
 def _function(case: Case, engine: Engine, name: str) -> str:

@@ -70,6 +70,8 @@ def shortly(fault: Fault, *, above: bool) -> list[str]:
 def failing_file(faults: Sequence[Fault], tests: int, engine: str, path: str) -> str:
     """One line per fault, then all lines that failed, with their kinds, fit for --case."""
     option = "" if engine == OWN else f" --engine={shlex.quote(engine)}"
+    if option and any(fault.kind == "WrongError" for fault in faults):
+        option += " --errors=exact"
     lines = [f"{line}  # {kind}" for line, kind in lines_of(faults).items()]
     known = sum(bool(fault.line) for fault in faults)
     told = listed(faults, tests)
