@@ -111,7 +111,7 @@ def test_an_unknown_case_is_named() -> None:
     ("options", "message"),
     [
         (["--only", "z"], "error: --only z: expected some of L, a"),
-        (["--engine", "no_such"], "error: --engine no_such: cannot import"),
+        (["--engine", "no_such"], "error: --engine no_such: ModuleNotFoundError"),
         (["--baseline", "no_such"], "error: --baseline no_such: neither"),
         (["--json", "no/such.json"], "error: --json no/such.json: expected a file in a folder"),
         (["--plot", "no/such.png"], "error: --plot no/such.png: expected a file in a folder"),

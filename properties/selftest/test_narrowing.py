@@ -15,6 +15,7 @@ from properties.cases.sequence import cases_of
 from properties.generation import sampling
 from properties.generation.narrowing import EVERYTHING, Narrowing
 from properties.generation.sequences import sequences
+from properties.session.options import Options
 from properties.statistics.features import possible
 
 PLAIN = Narrowing(layouts=("contiguous",))
@@ -70,8 +71,8 @@ def test_what_a_sequence_declares_alike_stays_alike() -> None:
 
 
 def test_pairs_are_demanded_of_what_is_asked_for_alone() -> None:
-    asked = {"layout": ("swapped",), "data": ("reals",)}
-    found = " ".join(possible(asked))
+    narrowed = Options(narrowing=Narrowing(rules=("reals",), layouts=("swapped",)))
+    found = " ".join(possible(narrowed.features))
     assert "layout swapped" in found
     assert "layout crop" not in found
     assert "data integers" not in found

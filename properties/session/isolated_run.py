@@ -76,12 +76,12 @@ class IsolatedRun:
     def _again(self, item: pytest.Item, nextitem: pytest.Item | None, death: Death) -> Reports:
         """What a careful child says of a test at which one died; its death, if that passes."""
         again: Reports | Death = death
-        if death.hung:
-            self._session.engine.patience = IMPATIENCE  # of the children to come
         of_both = holds_against_baseline(item)
         if predicate_of(item) and (of_both or not death.alone or self._excuses(death)):
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
+        if death.hung:
+            self._session.engine.patience = IMPATIENCE  # of the children to come
         if isinstance(again, Death):
             return [self._of_death(item, death)]
         passed = not any(report.failed for report in again)
@@ -135,6 +135,7 @@ class IsolatedRun:
         if found:
             if not death.alone:
                 found = after_others(self._isolation, found, self._session.draws)
+            found.settled = bool(self._session.options.cases)  # exactly this is asked about
             show(report, [found])
         return report
 
