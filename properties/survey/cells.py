@@ -104,7 +104,7 @@ def derived(op: Op, agreed: Sequence[Cell]) -> list[Cell]:
     shapely += [replace(c, sizes="list") for c in shapely[:1]]
     looks = [c for cell in agreed if (cell.of, cell.which) in _SEEN for c in cell.cases]
     cells = []
-    for name in GRADIENTS:
+    for name in (n for n in GRADIENTS if n.removeprefix("grad_") in op.operands):
         cases = [c for c in shapely if np.dtype(c.dtype).kind in "fc"]
         given = [c for c in cases if name != "grad_bias" or "bias" in c.operands]
         cells.append(Cell(op.name, GRADIENT, name, name, tuple(given)))
