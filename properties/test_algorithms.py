@@ -395,10 +395,14 @@ def test_rows_alone_read_what_they_need_and_no_more() -> None:
     assert im2col.rows_of(g, slice(0, 5)) is g
 
 
-def test_a_phase_without_taps_is_zero() -> None:
-    g = geometry((1, 1, 6), (1, 1, 1), stride=(3,))
-    taps = [(phase.places.start, phase.kernel_size) for phase in phases.phases(g, 0)]
-    assert taps == [(0, 1), (1, 0), (2, 0)]
+def test_only_phases_that_meet_a_tap_are_computed() -> None:
+    g = geometry((1, 1, 6), (1, 1, 2), stride=(3,), padding=((1, 0),))
+    assert [phase.places.start for phase in phases.phases(g, 0)] == [2, 0]
+
+
+def test_a_phase_beyond_the_input_is_none() -> None:
+    g = geometry((1, 1, 2), (1, 1, 3), stride=(5,), padding=((0, 1),))
+    assert [phase.places.start for phase in phases.phases(g, 0)] == [0, 1]
 
 
 # ---- Memory ----

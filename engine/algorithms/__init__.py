@@ -44,7 +44,7 @@ def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
     left, right = exact.carried((g.filters, *g.kernel_size), w, gy)
-    kernels, gx = grouped(g, left), np.empty(g.input_shape, left.dtype)
+    kernels, gx = grouped(g, left), np.zeros(g.input_shape, left.dtype)
     if adds_columns(g) or not finite(kernels):  # phases surround gy with zeros
         im2col.input_gradient(g, kernels, right, gx)
     else:

@@ -36,18 +36,15 @@ class Phase(NamedTuple):
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward) -> None:
-    """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X)."""
+    """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X), which is zero where no tap is met."""
     swapped = w.swapaxes(1, 2)  # (G, C, O, *K): the channels are the filters now
     for places, taps, h in convolutions(g):
-        if 0 in h.kernel_size:
-            gx[places] = 0
-        else:
-            forward(h, gy, swapped[taps], gx[places])
+        forward(h, gy, swapped[taps], gx[places])
 
 
 @lru_cache
 def convolutions(g: Geometry) -> list[tuple[Index, Index, Geometry]]:
-    """For each phase: its places in gx, the taps that it meets, in reverse, and its geometry."""
+    """For each phase that meets a tap: its places in gx, the taps, in reverse, and its geometry."""
     found = []
     for axes in product(*[phases(g, a) for a in range(len(g.kernel_size))]):
         h = Geometry(
@@ -71,11 +68,13 @@ def phases(g: Geometry, a: int) -> list[Phase]:
     size, s, d, (lo, _) = g.kernel_size[a], g.stride[a], g.dilation[a], g.padding[a]
     every = s // gcd(s, d)
     result = []
-    for first in range(min(s, g.input_size[a])):
-        tap = next((k for k in range(every) if (first + lo - k * d) % s == 0), size)
+    for tap in range(min(every, size)):
+        first = (tap * d - lo) % s
+        places = len(range(first, g.input_size[a], s))
+        if places == 0:
+            continue
         count = len(range(tap, size, every))
         dilation = d * every // s
-        places = len(range(first, g.input_size[a], s))
         last = tap + (count - 1) * every
         start = (first + lo - last * d) // s  # of gy, at the last tap
         end = start + (count - 1) * dilation + places
