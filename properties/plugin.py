@@ -62,7 +62,7 @@ def _profile(name: str, examples: int, **more: Any) -> None:
 
 
 # Examples per shard. `ci` is deterministic, which to Hypothesis also means: no database.
-_profile("dev", 1000)
+_profile("dev", 400)
 _profile("ci", 2000, derandomize=True, database=None)
 _profile("nightly", 100_000)
 

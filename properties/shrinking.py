@@ -31,7 +31,7 @@ from itertools import combinations_with_replacement, islice, permutations
 from math import prod
 from typing import Any
 
-from .cases.case import DTYPES, LAYOUTS, RULES, Case, Operand
+from .cases.case import DTYPES, LAYOUTS, RULES, Case, Operand, literal
 from .cases.edit import (
     natural,
     reshaped,
@@ -267,7 +267,7 @@ def _is_plain(case: Case, name: str) -> bool:
         plain = natural(per_axis(value, OPS[case.op].axes))
     except UNREADABLE:
         return False
-    return repr(value) == repr(plain)
+    return literal(value) == literal(plain)
 
 
 def _is_numeric(op: Op, name: str) -> bool:

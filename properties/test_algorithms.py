@@ -275,6 +275,11 @@ def test_floats_are_summed_as_they_are(dtype: str) -> None:
     assert exact.carried((1,), x, x) == (x, x)
 
 
+def test_a_sum_that_no_float32_holds_is_exact_however_few_places_there_are() -> None:
+    odd = np.full((1, 1, 3), 4095, "int32")  # three odd squares below 2²⁴: the sum is odd, above it
+    assert engine.conv1d(odd, odd).item() == 3 * 4095**2
+
+
 @pytest.mark.parametrize(("values", "largest"), [([-128, 5], 128), ([127, -5], 127), ([], 0)])
 def test_the_largest_magnitude_may_be_that_of_no_element(values: list[int], largest: int) -> None:
     assert exact.magnitude(np.array(values, "int8")) == largest

@@ -24,7 +24,7 @@ def test_the_engine_equals_the_oracle(case: Case, session: Session) -> Verdict |
     return session.against_oracle(case)
 
 
-@for_all(invalid_cases, plainly=sampling.invalid_cases, of_rejections=True)
+@for_all(invalid_cases, plainly=sampling.invalid_cases, shards=4, of_rejections=True)
 def test_the_engine_rejects_what_the_oracle_rejects(case: Case, session: Session) -> Verdict | None:
     """With torch's type of error and, for our own engine, the right argument to blame."""
     return session.against_oracle(case) if case.blame else None
@@ -33,7 +33,7 @@ def test_the_engine_rejects_what_the_oracle_rejects(case: Case, session: Session
 @for_all(
     strategies.sequences,
     plainly=sequences,
-    shards=4,
+    shards=2,
     observe=count_features,
     takes=CaseSequence,
 )
@@ -44,7 +44,7 @@ def test_no_call_depends_on_the_calls_before_it(
     return None if sequence.at_once else session.in_order(sequence)
 
 
-@for_all(strategies.at_once, plainly=at_once, lightly=True, takes=CaseSequence)
+@for_all(strategies.at_once, plainly=at_once, part=0.1, takes=CaseSequence)
 def test_no_call_depends_on_another_at_the_same_time(
     sequence: CaseSequence, session: Session
 ) -> Verdict | None:
@@ -52,7 +52,7 @@ def test_no_call_depends_on_another_at_the_same_time(
     return session.in_order(sequence) if sequence.at_once else None
 
 
-@for_all(cases, plainly=sampling.cases, own_only=True)
+@for_all(cases, plainly=sampling.cases, shards=2, own_only=True, corpus=False)
 def test_the_engine_equals_its_definition(case: Case, session: Session) -> Verdict | None:
     """The fast algorithms compute what the readable one does."""
     return session.against_definition(case) if case.blame is None else None

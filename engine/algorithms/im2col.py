@@ -146,24 +146,35 @@ def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:
     """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X), C-contiguous."""
     outputs = gy.reshape(g.batch, g.groups, g.filters, prod(g.output_size))
     target = gx.reshape(g.batch, g.groups, g.channels, *g.input_size)
-    for n, channels in product(range(g.batch), cut(g.channels, for_col2im(g))):
-        part = target[n, :, channels]  # (G, c, *X)
-        part[...] = scattered(g, w[:, :, channels], outputs[n]).reshape(part.shape)
+    n, c = for_col2im(g)
+    for samples, channels in product(cut(g.batch, n), cut(g.channels, c)):
+        part = target[samples, :, channels]  # (n, G, c, *X)
+        part[...] = scattered(g, w[:, :, channels], outputs[samples]).reshape(part.shape)
 
 
 def scattered(g: Geometry, w: Array, gy: Array) -> Array:
-    """(G, O, c, *K), (G, O, Y) -> (G·c, *X)."""
+    """(G, O, c, *K), (n, G, O, Y) -> (n·G·c, *X)."""
     kernels = w.reshape(g.groups, g.filters, w.shape[2] * prod(g.kernel_size))
-    columns = kernels.swapaxes(1, 2) @ gy  # (G, c·K, O) @ (G, O, Y)
+    columns = kernels.swapaxes(1, 2) @ gy  # (G, c·K, O) @ (n, G, O, Y)
     return col2im(g, columns.reshape(-1, *g.kernel_size, *g.output_size))
 
 
 def col2im(g: Geometry, columns: Array) -> Array:
-    """Each column added back to its window: (G·C, *K, *Y) -> (G·C, *X), not always contiguous."""
+    """Each column added back to its window: (N·C, *K, *Y) -> (N·C, *X), not always contiguous.
+
+    On each axis either all places of one tap are added at once or all taps of one place, so that
+    the loop is over the fewer of both.
+    """
     total = np.zeros((columns.shape[0], *g.padded_size), columns.dtype)
-    for tap in np.ndindex(*g.kernel_size):
-        steps = zip(tap, g.dilation, g.output_size, g.stride, strict=True)
-        reads = [slice(k * d, k * d + y * s, s) for k, d, y, s in steps]
-        total[:, *reads] += columns[:, *tap]  # (G·C, *Y)
+    axes = len(g.kernel_size)
+    taps = zip(g.kernel_size, g.dilation, range(1, 1 + axes), strict=True)  # count, step, axis
+    places = zip(g.output_size, g.stride, range(1 + axes, 1 + 2 * axes), strict=True)
+    few, many = zip(*map(sorted, zip(taps, places, strict=True)), strict=True)
+    ordered = columns.transpose(0, *[axis for *_, axis in (*few, *many)])  # (N·C, *few, *many)
+    for index in np.ndindex(*[count for count, *_ in few]):
+        starts = [i * step for i, (_, step, _) in zip(index, few, strict=True)]
+        ends = [i + n * step for i, (n, step, _) in zip(starts, many, strict=True)]
+        reads = map(slice, starts, ends, [step for _, step, _ in many])
+        total[:, *reads] += ordered[:, *index]  # (N·C, *many)
     inner = [slice(lo, lo + x) for x, (lo, _) in zip(g.input_size, g.padding, strict=True)]
     return total[:, *inner]

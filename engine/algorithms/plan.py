@@ -156,10 +156,11 @@ def is_one_block(g: Geometry) -> bool:
     return for_im2col(g) == (g.batch, g.output_size[0])
 
 
-def for_col2im(g: Geometry) -> int:
-    """Channels whose columns are formed at once; beside them stands their part of the input."""
+def for_col2im(g: Geometry) -> tuple[int, int]:
+    """Samples and channels whose columns are formed at once, beside their part of the input."""
     column = g.groups * prod(g.kernel_size) * prod(g.output_size)
-    return even(g.channels, limits.FEW_ELEMENTS // 2 // max(1, column))
+    most = limits.FEW_ELEMENTS // 2 // max(1, column)
+    return even(g.batch, most // max(1, g.channels)), even(g.channels, most)
 
 
 def for_weight(g: Geometry) -> int:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import EllipsisType
 from typing import Any
 
@@ -60,7 +61,7 @@ class Operand:
         return f"{self.dtype}({', '.join(parts)})"
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Case:
     """One call of `op`; what is not given takes torch's default.
 
@@ -76,7 +77,7 @@ class Case:
     sizes: str = "tuple"  # the form of the shapes that are passed, one of forms.SIZES
     positional: int | None = None  # so many parameters by position; None: the required operands
 
-    @property
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of every operand that is an array."""
         return {k: v.shape for k, v in self.operands.items() if isinstance(v, Operand)}
@@ -97,7 +98,7 @@ class Case:
         """The seed of the data rule; 0 if it has none."""
         return int(self.data.partition(":")[2] or 0)
 
-    @property
+    @cached_property
     def output_shape(self) -> tuple[int, ...] | None:
         """The shape of the output; None for a call that must be rejected."""
         try:
@@ -106,7 +107,7 @@ class Case:
             return None
         return shape if self.blame is None and min(shape, default=0) >= 0 else None
 
-    @property
+    @cached_property
     def by_position(self) -> dict[str, Any]:
         """What is passed by position: with torch's defaults in gaps, up to what has none."""
         row = OPS[self.op]

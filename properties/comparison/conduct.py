@@ -40,35 +40,41 @@ def shared(operands: Operands, results: Results) -> tuple[str, ...]:
 
 
 def unstable(run: Run, operands: Operands, grad_output: Any, first: Results) -> str:
-    """How calls with negated operands and once more with the same differ from the first.
+    """How a second call, with negated operands, differs from the first.
 
     A convolution is odd in its input and bias, in floating point too, whatever the order of
     summation; so a value remembered from the first call shows as a missing sign. The same memory
     is negated, because another layout or alignment could change the order. Operands that share
-    memory cannot be negated one without the other: then only the same call is made again.
+    memory cannot be negated one without the other: then the same call is made again. Results that
+    the second call overwrites are replaced by what they were.
     """
     kept = {k: np.array(v) for k, v in first.items()}
     given = {**operands, "grad_output": grad_output}
     odd = [] if _overlap(given) else [v for k, v in given.items() if k != "weight"]
+    signs = ODD if odd else {}
     try:
         _negate(odd)
         try:
-            negated = run(operands, grad_output) if odd else None
+            second = run(operands, grad_output)
         finally:
             _negate(odd)
-        again = run(operands, grad_output)
+        for name, value in kept.items():
+            if value.tobytes() != np.asarray(first[name]).tobytes():
+                first |= kept
+                return f"a later call overwrote the {name} of an earlier one"
+            expected = -value if signs.get(name) else value
+            if not _same(np.asarray(second[name]), expected):
+                return _difference(name, value, run(operands, grad_output)[name])
     except Exception as error:  # noqa: BLE001 - whatever an engine raises is its outcome
         return f"a later call raised {type(error).__name__}: {error}"
-    for name, value in kept.items():
-        if value.tobytes() != np.asarray(first[name]).tobytes():
-            return f"a later call overwrote the {name} of an earlier one"
-        if value.tobytes() != np.asarray(again[name]).tobytes():
-            return f"the same call gave another {name} the second time"
-        if negated is not None and not _same(
-            np.asarray(negated[name]), -value if ODD[name] else value
-        ):
-            return f"negated operands gave a wrong {name}: state is kept between calls"
     return ""
+
+
+def _difference(name: str, value: Any, again: Any) -> str:
+    """What a wrong second result means, by what the first call gives when it is made again."""
+    if value.tobytes() != np.asarray(again).tobytes():
+        return f"the same call gave another {name} the second time"
+    return f"negated operands gave a wrong {name}: state is kept between calls"
 
 
 def _overlap(operands: Operands) -> bool:

@@ -23,8 +23,8 @@ _SIGNALS = {
     for name in ("SIGINT", "SIGTERM", "SIGALRM", "SIGPROF", "SIGSEGV", "SIGCHLD")
     if hasattr(signal, name)
 }
-# Without the enum that it makes of a number, at a tenth of the time.
-_handler = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+# The function behind signal.getsignal, which makes an enum of a number at ten times the cost.
+_handler = getattr(sys.modules.get("_signal"), "getsignal", signal.getsignal)
 MT19937_BYTES = 4 * 624 + 4  # its key and its position, at `state_address`
 
 
@@ -51,13 +51,15 @@ def _set_filters(filters: Any) -> None:
     warnings._filters_mutated()  # type: ignore[attr-defined]
 
 
-# As bytes where the platform has them: to decode all variables takes twice the time.
-ENVIRONMENT: Any = os.environb if os.supports_bytes_environ else os.environ
+def _environment() -> dict[Any, Any]:
+    """All variables, as they are kept: to decode each takes ten times as long as to copy them."""
+    return dict(os.environ._data)  # type: ignore[attr-defined]
 
 
 def _set_environment(values: Mapping[Any, Any]) -> None:
-    ENVIRONMENT.clear()
-    ENVIRONMENT.update(values)
+    decode = os.environ.decodevalue
+    os.environ.clear()
+    os.environ.update({decode(name): decode(value) for name, value in values.items()})
 
 
 def _set_error_state(values: Mapping[str, Any]) -> None:
@@ -113,7 +115,7 @@ _PARTS: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
     "NumPy's random state": (_numpy_random, _leave),
     "Python's random state": (random.getstate, _leave),
     "the warnings filter": (lambda: tuple(warnings.filters), _set_filters),
-    "the environment variables": (lambda: dict(ENVIRONMENT), _set_environment),
+    "the environment variables": (_environment, _set_environment),
     "the working directory": (os.getcwd, os.chdir),
     "torch's number of threads": (_threads, _set_threads),
     "the signal handlers": (_handlers, _set_handlers),

@@ -26,7 +26,7 @@ from .valid import takers, weighted
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-TAPE = 256  # bytes: more than a case reads
+TAPE = 128  # bytes: more than a case or a sequence reads; each costs Hypothesis a microsecond
 TAPES = st.binary(min_size=TAPE, max_size=TAPE)
 
 

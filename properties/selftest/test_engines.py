@@ -360,7 +360,7 @@ def test_an_instance_in_a_file_is_an_engine_and_its_imports_warnings_are_nobodys
     assert judged.ops == ("conv2d",)
     assert judged.left == ("NumPy's error state",)
     assert alone(VALID, judged).status is Status.AGREED
-    assert judged.namespace.calls == 3
+    assert judged.namespace.calls == 2
 
 
 def test_an_installed_package_is_an_engine() -> None:

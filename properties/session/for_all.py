@@ -31,7 +31,7 @@ from .session import Predicate, Session
 
 PIECES = 10  # of the budget for each worker: a process that dies costs one
 SHARDS = 8  # work for xdist to spread, and a fixed number, so that seeds mean the same everywhere
-LIGHTLY = 0.15  # of the profile's cases
+LIGHTLY = 0.15  # of the profile's cases, for a property that is one of many
 RARE = 10  # one in so many pairs of features counts as rare
 FURTHER = 10  # one case with rare features for so many plain ones
 FEWEST = 100  # cases after a failure, in which one of another kind may show
@@ -66,7 +66,8 @@ def for_all(
     shards: int = SHARDS,
     own_only: bool = False,
     lines: bool = True,
-    lightly: bool = False,
+    corpus: bool = True,
+    part: float = 1,
     observe: Observer | None = None,
     also: Further | None = None,
     takes: type = Case,
@@ -77,20 +78,19 @@ def for_all(
     The predicate returns the verdict, or None where it says nothing about the case, and raises
     a `Mismatch` where it does not hold. The test runs once per shard, drawing cases from
     `strategy` and as many again from `plainly`, which samples the same cases at a fraction of the
-    cost, and, unless `lines` is false, once per line of the corpus or of --case. `observe` sees
-    each verdict on a case drawn, and `also` gives further cases when all are drawn. Explored
-    `lightly`, a property that is one of many draws a fraction of the cases, in one shard, and
+    cost, and, unless `lines` is false, once per line of --case and, unless `corpus` is, of the
+    corpus. `observe` sees each verdict on a case drawn, and `also` gives further cases when all
+    are drawn. With a `part` below 1, a property draws this fraction of the cases, in one shard, and
     leaves the corpus to others. One that is `of_rejections` alone is left out where only valid
     calls are judged.
     """
 
     def decorate(predicate: Predicate) -> Any:
         def explore(shard: int, session: Session) -> None:
-            part = LIGHTLY if lightly else 1
             _search(predicate, strategy, plainly, shard, session, observe, part, also)
 
-        parts, corpus = (1, False) if lightly else (shards, lines)
-        searched = Property(predicate, explore, parts, own_only, lines, corpus, takes=takes)
+        parts, listed = (1, False) if part < 1 else (shards, lines and corpus)
+        searched = Property(predicate, explore, parts, own_only, lines, listed, takes=takes)
         return _as_test(replace(searched, of_rejections=of_rejections))
 
     return decorate
@@ -104,7 +104,7 @@ def relation(
 ) -> Callable[[Equation], Any]:
     """Make a test of a metamorphic relation from the function that yields its sides.
 
-    The arguments are those of `Relation`. The test explores its cases lightly, as one of many.
+    The arguments are those of `Relation`. The test draws a fraction of the cases, as one of many.
     """
 
     def decorate(equation: Equation) -> Any:
@@ -114,7 +114,7 @@ def relation(
         def predicate(case: Case, session: Session) -> Verdict | None:
             return made.verdict(case, session.engine, session.definition)
 
-        test = for_all(made.cases, plainly=made.sample, lightly=True)(predicate)
+        test = for_all(made.cases, plainly=made.sample, part=LIGHTLY)(predicate)
         test.relation = made
         return test
 

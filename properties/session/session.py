@@ -118,7 +118,13 @@ class Session:
         return self.elsewhere(predicate, source) if self.elsewhere else predicate(source, self)
 
     def excused(self, mismatch: Mismatch) -> Verdict | None:
-        """The verdict in place of a failure that is known, or that is only recorded."""
+        """The verdict in place of a failure that is known, or that is only recorded.
+
+        Our own engine deviates from torch by design, and from nothing else; of another one, its
+        list says what is wrong, in whatever way that shows.
+        """
+        if not self.engine.strict and (deviates := self._deviates(mismatch)):
+            return deviates
         known = self.options.known.excusing(mismatch)
         if known or not self.options.recording:
             return Verdict(Status.KNOWN, known=("\n".join(known),)) if known else None

@@ -330,7 +330,7 @@ def border_skipped_instead_of_multiplied(c: Call) -> Any:
     return c.right(w=np.where(np.isfinite(c.w), c.w, 0).astype(c.w.dtype))
 
 
-@caught(ValueMismatch, "conv1d((1, 1, 2), (1, 1, 2), padding='same')")
+@caught(ValueMismatch, "conv1d((1, 1, 1), (1, 1, 2), padding='same', data='ramp')")
 def same_pads_before(c: Call) -> Any:
     """The odd zero of padding 'same' goes before."""
     if c.padding != "same":
@@ -397,7 +397,7 @@ def wrong_argument_blamed(
 @caught_around(
     "conv_transpose2d",
     RejectedValid,
-    "conv_transpose2d((0, 1, 1, 1), (1, 1, 1, 1), output_padding=(0, 1))",
+    "conv_transpose2d((1, 1, 1, 1), (1, 1, 1, 1), output_padding=(0, 1), dilation=(1, 2))",
 )
 def output_padding_below_stride_only(
     conv: Any, input: Any, weight: Any, *rest: Any, **given: Any
