@@ -19,14 +19,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="SPEC",
         help="judge MODULE or FILE.py, with :ATTRIBUTE or without: any namespace with functions "
-        "named as in torch.nn.functional (default: the engine of this project)",
+        "named as in torch.nn.functional, their gradients in `grad`, or layers as in torch.nn "
+        "(default: the engine of this project)",
     )
     group.addoption(
         "--case",
         action="append",
         default=[],
         metavar="LINE",
-        help="run exactly this case (or each line of this file) through every property",
+        help="run exactly this case (or each line of this file) through every property that takes "
+        "single cases",
     )
     group.addoption(
         "--snippet",

@@ -32,15 +32,15 @@ def load_baseline(spec: str, engine: Engine, folder: Path) -> Engine:
     Parameters
     ----------
     spec : str
-        FILE.py, MODULE or MODULE:ATTRIBUTE as for --engine, or else a git revision, of which
-        `engine`'s own file or package is read.
+        FILE.py or MODULE, with :ATTRIBUTE or without, as for --engine, or else a git revision, of
+        which `engine`'s own file or package is read.
     engine : Engine
         The candidate.
     folder : Path
         A place for what is read from history, of this process alone.
     """
     with _told():
-        if spec.endswith(".py") or _is_module(spec):
+        if _is_in_file(spec) or _is_module(spec):
             return load(spec)
         return _in_history(spec, engine, folder)
 
@@ -56,10 +56,15 @@ def _told() -> Iterator[None]:
 
 def resolved(spec: str, engine: Engine) -> str:
     """`spec` with a revision replaced by its commit, which no later commit or fetch changes."""
-    if spec.endswith(".py") or _is_module(spec):
+    if _is_in_file(spec) or _is_module(spec):
         return spec
     with _told():
         return _Source.of(spec, engine).commit(spec)
+
+
+def _is_in_file(spec: str) -> bool:
+    """Whether it is FILE.py or FILE.py:ATTRIBUTE."""
+    return spec.endswith(".py") or ".py:" in spec
 
 
 def _is_module(spec: str) -> bool:

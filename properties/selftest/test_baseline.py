@@ -467,6 +467,14 @@ def test_a_module_or_a_file_is_itself(checkout: Path, tmp_path: Path) -> None:
     assert load_baseline(str(checkout / "mine.py"), candidate, tmp_path).ops == ("conv1d",)
 
 
+def test_what_stands_in_a_file_is_itself(checkout: Path, tmp_path: Path) -> None:
+    spec = f"{checkout / 'holds.py'}:mine"
+    (checkout / "holds.py").write_text("class mine:\n    conv1d = staticmethod(lambda: 7)\n")
+    candidate = load("engine")
+    assert resolved(spec, candidate) == spec
+    assert load_baseline(spec, candidate, tmp_path).namespace.conv1d() == 7
+
+
 def test_two_files_of_one_name_are_two_modules(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(SOURCE)
     first, second = load(str(checkout / "mine.py")), load(str(tmp_path / "mine.py"))
