@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from properties.session.reporter import Reporter
+from properties.triage.summaries import other_tests
 
 ROOT = Path(__file__).parents[2]
 CASE = "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=(1, 2))"
@@ -184,3 +185,63 @@ def test_a_script_or_a_line_to_keep_needs_a_case(folder: Path, option: str) -> N
     result = run(folder, option)
     assert result.code == pytest.ExitCode.USAGE_ERROR
     assert "need a --case" in result.output
+
+
+# ---- Other tests beside the faults, such as those of the engine itself ----
+
+
+def failed(test: str, message: str) -> Any:
+    return SimpleNamespace(
+        nodeid=f"test_others.py::{test}",
+        longrepr=SimpleNamespace(reprcrash=SimpleNamespace(message=message)),
+    )
+
+
+MANY = [failed(f"test_alike[{n}]", "AssertionError: \n  no number" * 9) for n in range(4)]
+ALONE = failed("test_alone", "ZeroDivisionError: so\n  it is")
+
+
+def test_other_tests_are_listed_by_function() -> None:
+    headline, many, alone = other_tests([ALONE, *MANY])
+    assert headline == "5 other tests failed too (-v shows each):"
+    assert many.startswith("     4  test_alike: AssertionError: no numberAssertionError:")
+    assert many.endswith(" …")
+    assert len(many) == 100
+    assert alone == "     1  test_alone: ZeroDivisionError: so it is"
+
+
+def test_of_many_functions_the_rest_is_counted() -> None:
+    *_, last = other_tests([*MANY, *[failed(f"test_{n}[{n}]", "no") for n in range(12)]])
+    assert last == "     3  of 3 more functions"
+
+
+def test_no_other_tests_are_not_mentioned() -> None:
+    assert other_tests([]) == []
+
+
+@pytest.mark.parametrize(
+    ("others", "faults", "verbosity", "whole"),
+    [
+        ([*MANY, ALONE], True, 0, []),
+        ([*MANY, ALONE], True, 1, [*MANY, ALONE]),
+        ([*MANY, ALONE], False, 0, [*MANY, ALONE]),
+        ([ALONE], True, 0, [ALONE]),
+    ],
+    ids=["many", "verbose", "no fault", "few"],
+)
+def test_other_tests_are_printed_whole_unless_they_are_many_beside_a_fault(
+    others: list[Any], faults: bool, verbosity: int, whole: list[Any]
+) -> None:
+    fault = SimpleNamespace(nodeid="test_engine.py::test", convolutions=[])
+    terminal = SimpleNamespace(stats={"failed": [fault, *others]})
+    config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
+    session: Any = SimpleNamespace()
+    reporter = Reporter(config, session, Path())
+    reporter.faults = faults  # type: ignore[assignment]
+    reporter._summarize = lambda terminalreporter, *, green: None  # type: ignore[method-assign]
+    steps = reporter.pytest_terminal_summary(terminal, 1)
+    next(steps)
+    assert terminal.stats["failed"] == whole
+    assert reporter.beside == [report for report in others if report not in whole]
+    assert [*steps] == []
+    assert terminal.stats["failed"] == [fault, *others]

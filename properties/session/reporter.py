@@ -26,6 +26,7 @@ from ..triage.summaries import (
     failing_file,
     listed,
     one_line,
+    other_tests,
     shortly,
     shown_by,
     step_summary,
@@ -36,6 +37,7 @@ from .session import Session
 
 PICTURE = (ALL, SOME, NONE, " ")  # the characters of a line of one
 BLOCKS = 3  # printed whole; the others in two lines, unless the run is verbose
+OTHERS = 3  # failing tests of another kind that are printed whole beside faults
 
 
 def show(report: Any, found: list[Mismatch]) -> None:
@@ -61,6 +63,7 @@ class Reporter:
         self.faults = Faults()
         self.shown: tuple[str, str] | None = None  # the fault whose block was printed at once
         self.replayed: dict[str, Replayed] = {}  # by the line of its case
+        self.beside: list[Any] = []  # reports of tests that find no fault and are only listed
         self.folder = folder  # of this run, for all its processes
 
     @pytest.hookimpl(optionalhook=True)
@@ -134,9 +137,14 @@ class Reporter:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> Iterator[None]:
-        """Print without the reports whose failures are faults: these are listed once, below."""
+        """Print without the reports whose failures are faults: these are listed once, below.
+
+        So are tests of another kind beside faults, if they are many: most show the same mistake.
+        """
         failed = terminalreporter.stats.get("failed", [])
         others = [report for report in failed if not hasattr(report, "convolutions")]
+        if self.faults and len(others) > OTHERS and self.config.get_verbosity() <= 0:
+            self.beside, others = others, []
         if failed:
             terminalreporter.stats["failed"] = others
         try:
@@ -160,6 +168,8 @@ class Reporter:
         self._write_claims(terminalreporter, green=green)
         ranked = self.faults.ranked()
         self._write_faults(terminalreporter, ranked)
+        for line in other_tests(self.beside):
+            terminalreporter.write_line(line)
         for line in self._told()[0] if self.session.options.asked else ():
             terminalreporter.write_line(line)
         self._write_files(ranked)

@@ -10,6 +10,8 @@ from ..comparison.loading import OWN
 from .faults import RELATION, Fault, lines_of
 
 MANY = 3  # properties that a block names
+FUNCTIONS = 10  # tests that are listed beside faults
+WIDTH = 100
 
 
 def counted(n: int, noun: str) -> str:
@@ -65,6 +67,33 @@ def shortly(fault: Fault, *, above: bool) -> list[str]:
     rows = [f"{fault.kind}: {found['headline']} ({where})"]
     rows += [f"  {name:<8}  {text}" for name, text in shown_by(fault)]
     return [*rows, f"  replay    {found['replay']}"]
+
+
+def other_tests(reports: Sequence[Any]) -> list[str]:
+    """Tests that fail and show no fault of a case, in a line for each function, most often first.
+
+    `reports` are pytest's, of the failing tests.
+    """
+    functions: dict[str, list[Any]] = {}
+    for report in reports:
+        functions.setdefault(report.nodeid.partition("[")[0], []).append(report)
+    if not functions:
+        return []
+    ordered = sorted(functions.items(), key=lambda item: -len(item[1]))
+    lines = [f"{counted(len(reports), 'other test')} failed too (-v shows each):"]
+    for name, failed in ordered[:FUNCTIONS]:
+        text = f"  {len(failed):>4}  {name.rpartition('::')[2]}: {_reason(failed[0])}"
+        lines.append(text if len(text) <= WIDTH else f"{text[: WIDTH - 2]} …")
+    if rest := ordered[FUNCTIONS:]:
+        n = sum(len(failed) for _, failed in rest)
+        lines.append(f"  {n:>4}  of {counted(len(rest), 'more function')}")
+    return lines
+
+
+def _reason(report: Any) -> str:
+    """What a test raised, in one line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return " ".join(str(crash.message if crash else report.longrepr).split())
 
 
 def failing_file(faults: Sequence[Fault], tests: int, engine: str, path: str) -> str:
