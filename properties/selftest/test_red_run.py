@@ -245,3 +245,25 @@ def test_other_tests_are_printed_whole_unless_they_are_many_beside_a_fault(
     assert reporter.beside == [report for report in others if report not in whole]
     assert [*steps] == []
     assert terminal.stats["failed"] == [fault, *others]
+
+
+@pytest.mark.parametrize(
+    ("shown", "verbosity", "blocks"),
+    [(None, 0, "abc"), ("a", 0, "bc"), ("e", 0, "ab"), ("e", 1, "abcd")],
+)
+def test_three_blocks_are_printed_with_the_one_that_was_printed_at_once(
+    shown: str | None, verbosity: int, blocks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
+    terminal = SimpleNamespace(section=lambda text: None, write_line=lambda text: None)
+    faults: Any = [SimpleNamespace(kind="ValueMismatch", line=line, tests=[]) for line in "abcde"]
+    reporter = Reporter(config, SimpleNamespace(), Path())  # type: ignore[arg-type]
+    reporter.faults = SimpleNamespace(tests=5)  # type: ignore[assignment]
+    reporter.shown = shown and ("ValueMismatch", shown)  # type: ignore[assignment]
+    written: list[str] = []
+    shortly: list[str] = []
+    monkeypatch.setattr(reporter, "_write_block", lambda _, fault: written.append(fault.line))
+    monkeypatch.setattr(reporter, "_write_shortly", lambda _, fault: shortly.append(fault.line))
+    reporter._write_faults(terminal, faults)
+    assert "".join(written) == blocks
+    assert sorted([*written, *shortly]) == [*"abcde"]

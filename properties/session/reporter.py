@@ -180,10 +180,12 @@ class Reporter:
         n = self.faults.tests
         terminalreporter.section(listed(ranked, n))
         verbose = self.config.get_verbosity() > 0
-        for place, fault in enumerate(ranked):
-            whole = fault.line and (verbose or place < BLOCKS)
-            if whole and (fault.kind, fault.line) != self.shown:
+        printed = int(self.shown is not None)
+        for fault in ranked:
+            is_shown = (fault.kind, fault.line) == self.shown
+            if fault.line and not is_shown and (verbose or printed < BLOCKS):
                 self._write_block(terminalreporter, fault)
+                printed += 1
             else:
                 self._write_shortly(terminalreporter, fault)
         if verbose:
