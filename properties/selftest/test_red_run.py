@@ -267,3 +267,16 @@ def test_three_blocks_are_printed_with_the_one_that_was_printed_at_once(
     reporter._write_faults(terminal, faults)
     assert "".join(written) == blocks
     assert sorted([*written, *shortly]) == [*"abcde"]
+
+
+def test_a_folder_that_cannot_be_written_to_fails_no_test(tmp_path: Path) -> None:
+    (tmp_path / ".pytest_cache").touch()  # in place of folders, which cannot be made then
+    (tmp_path / ".hypothesis").touch()
+    tests = str(ROOT / "properties" / "test_engine.py")
+    few = ("--examples=2", "--ops=fold", "-k", "equals_the_oracle and shard and 3")
+    command = [sys.executable, "-m", "pytest", "-p", "properties.plugin", f"--rootdir={tmp_path}"]
+    done = subprocess.run(
+        [*command, *few, tests], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    assert "could not create cache path" in done.stdout
