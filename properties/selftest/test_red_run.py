@@ -219,6 +219,28 @@ def test_no_other_tests_are_not_mentioned() -> None:
     assert other_tests([]) == []
 
 
+class Reporting(Reporter):
+    """A reporter of given faults, at a verbosity, that notes what it would write."""
+
+    def __init__(self, faults: Any, verbosity: int, shown: str = "") -> None:
+        config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
+        session: Any = SimpleNamespace()
+        super().__init__(config, session, Path())
+        self.faults = faults
+        self.shown = ("ValueMismatch", shown) if shown else None
+        self.blocks: list[str] = []
+        self.short: list[str] = []
+
+    def _summarize(self, terminalreporter: Any, *, green: bool) -> None:
+        """Nothing."""
+
+    def _write_block(self, terminalreporter: Any, fault: Any) -> None:
+        self.blocks.append(fault.line)
+
+    def _write_shortly(self, terminalreporter: Any, fault: Any) -> None:
+        self.short.append(fault.line)
+
+
 @pytest.mark.parametrize(
     ("others", "faults", "verbosity", "whole"),
     [
@@ -234,39 +256,26 @@ def test_other_tests_are_printed_whole_unless_they_are_many_beside_a_fault(
 ) -> None:
     fault = SimpleNamespace(nodeid="test_engine.py::test", convolutions=[])
     terminal = SimpleNamespace(stats={"failed": [fault, *others]})
-    config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
-    session: Any = SimpleNamespace()
-    reporter = Reporter(config, session, Path())
-    reporter.faults = faults  # type: ignore[assignment]
-    reporter._summarize = lambda terminalreporter, *, green: None  # type: ignore[method-assign]
+    reporter = Reporting(faults, verbosity)
     steps = reporter.pytest_terminal_summary(terminal, 1)
     next(steps)
-    assert terminal.stats["failed"] == whole
-    assert reporter.beside == [report for report in others if report not in whole]
-    assert [*steps] == []
+    assert (terminal.stats["failed"], reporter.beside) == (whole, others if not whole else [])
+    assert next(steps, None) is None
     assert terminal.stats["failed"] == [fault, *others]
 
 
 @pytest.mark.parametrize(
-    ("shown", "verbosity", "blocks"),
-    [(None, 0, "abc"), ("a", 0, "bc"), ("e", 0, "ab"), ("e", 1, "abcd")],
+    ("shown", "verbosity", "blocks", "short"),
+    [("", 0, "abc", "de"), ("a", 0, "bc", "ade"), ("e", 0, "ab", "cde"), ("e", 1, "abcd", "e")],
 )
 def test_three_blocks_are_printed_with_the_one_that_was_printed_at_once(
-    shown: str | None, verbosity: int, blocks: str, monkeypatch: pytest.MonkeyPatch
+    shown: str, verbosity: int, blocks: str, short: str
 ) -> None:
-    config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
     terminal = SimpleNamespace(section=lambda text: None, write_line=lambda text: None)
-    faults: Any = [SimpleNamespace(kind="ValueMismatch", line=line, tests=[]) for line in "abcde"]
-    reporter = Reporter(config, SimpleNamespace(), Path())  # type: ignore[arg-type]
-    reporter.faults = SimpleNamespace(tests=5)  # type: ignore[assignment]
-    reporter.shown = shown and ("ValueMismatch", shown)  # type: ignore[assignment]
-    written: list[str] = []
-    shortly: list[str] = []
-    monkeypatch.setattr(reporter, "_write_block", lambda _, fault: written.append(fault.line))
-    monkeypatch.setattr(reporter, "_write_shortly", lambda _, fault: shortly.append(fault.line))
-    reporter._write_faults(terminal, faults)
-    assert "".join(written) == blocks
-    assert sorted([*written, *shortly]) == [*"abcde"]
+    ranked: Any = [SimpleNamespace(kind="ValueMismatch", line=line, tests=[]) for line in "abcde"]
+    reporter = Reporting(SimpleNamespace(tests=5), verbosity, shown)
+    reporter._write_faults(terminal, ranked)
+    assert ("".join(reporter.blocks), "".join(reporter.short)) == (blocks, short)
 
 
 def test_a_folder_that_cannot_be_written_to_fails_no_test(tmp_path: Path) -> None:
