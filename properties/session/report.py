@@ -19,8 +19,8 @@ from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch, WrongError
 from ..statistics.quota import left_out
 from ..statistics.statistics import Row, Statistics
+from ..triage.summaries import WIDTH
 
-WIDTH = 100  # columns of a block
 WHOLE = ("case", "replay", "in order")  # rows that are copied, and so not broken
 
 

@@ -11,7 +11,7 @@ from .faults import RELATION, Fault, lines_of
 
 MANY = 3  # properties that a block names
 FUNCTIONS = 10  # tests that are listed beside faults
-WIDTH = 100
+WIDTH = 100  # columns of a block, and of a line in a list
 
 
 def counted(n: int, noun: str) -> str:
