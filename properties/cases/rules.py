@@ -43,6 +43,7 @@ BITS = {
 }
 
 SIGNIFICAND = {"float16": 11, "float32": 24, "float64": 53, "complex64": 24, "complex128": 53}
+BEYOND = 10  # one in four sums of √K products of factors below 2**10 / √√K reaches 2**16
 FEW = 8  # what `lopsided` leaves of the sparse side of one sum
 
 
@@ -223,8 +224,10 @@ def extreme(place: Place) -> Any:
 
     Products just below the largest finite number, products about the least normal one, a huge
     input with a weight mostly subnormal, or the reverse. No sum of terms of the case overflows,
-    in any order. Shows a float32 sum of float64 data, squares and norms, subnormals flushed to
-    zero, and scaling that leaves the range. Under the bound, which counts underflow.
+    in any order, in the dtype of its sums. float16 is narrower than that: there the large
+    products lie on both sides of 65504, and a result beyond it is inf. Shows a float32 sum of
+    float64 data, results that saturate, squares and norms, subnormals flushed to zero, and
+    scaling that leaves the range. Under the bound, which counts underflow.
     """
     return _dyadic(place, _exponent(place)).reshape(place.shape)
 
@@ -236,6 +239,9 @@ def _exponent(place: Place) -> int:
     most = int(limits.maxexp) - 3 - place.terms.bit_length() - parts
     least = int(limits.minexp) + 1
     large, small = (most, least) if place.is_only else (most // 2, (least + 2) // 2)
+    if BITS[place.dtype.name] > SIGNIFICAND[place.dtype.name]:  # results are narrower than sums
+        most = int(limits.maxexp)  # √K is shared by two factors
+        large = most if place.is_only else BEYOND - place.terms.bit_length() // 4
     if _shares(place.case):  # each may stand in the place of another
         return large
     exponents = (
