@@ -54,3 +54,7 @@ def cases_of(source: Case | CaseSequence) -> tuple[Case, ...]:
 
 def is_at_once(source: Case | CaseSequence) -> bool:
     return isinstance(source, CaseSequence) and source.at_once
+
+
+def is_in_order(source: Case | CaseSequence) -> bool:
+    return isinstance(source, CaseSequence) and not source.at_once

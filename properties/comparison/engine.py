@@ -22,7 +22,8 @@ from .watchdog import Overdue, Timer
 
 PATIENCE = 1.0  # seconds of processor time that the smallest call may take
 IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
-SLOWEST = 1e-5  # seconds that a multiply-add may take, at least
+SLOWEST = 1e-5  # seconds that a multiply-add may take, of an upper bound on them
+THOUSAND = 1000  # times what the pace says, that one call may take instead
 LONGEST = 12  # calls of the engine, at its pace, that one may take: three, and some to wait for
 
 
@@ -212,9 +213,13 @@ class Engine:
             raise error
 
     def _time(self, case: Case, operands: Operands) -> float:
-        """The seconds that a call may take."""
-        least = work(OPS[case.op], operands) * SLOWEST
-        return self.patience + max(least, LONGEST * self.paces.get(case.op, Pace()).seconds(case))
+        """The seconds that a call may take: as its work may need, but no thousand times as long as
+        the engine's pace says."""
+        slowest = work(OPS[case.op], operands) * SLOWEST
+        usual = self.paces.get(case.op, Pace()).seconds(case)
+        if usual:
+            slowest = min(slowest, THOUSAND * usual)
+        return self.patience + max(slowest, LONGEST * usual)
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
         """What the call means, whatever the form of its line: the output and, with `grad_output`,

@@ -9,16 +9,24 @@ from ..cases.operation import OPS, OUTPUT
 
 
 class Stage:
-    """The function that was called last; `note` tells it to a process that watches this one."""
+    """The function that was called last; `note` tells it to a process that watches this one.
+
+    So does `note_call` with the case of a call that is not what is judged, but a part of it.
+    """
 
     def __init__(self) -> None:
         self.function = ""
         self.note: Callable[[str], None] | None = None
+        self.note_call: Callable[[Case], None] | None = None
 
     def enter(self, function: str) -> None:
         self.function = function
         if self.note:
             self.note(function)
+
+    def part(self, case: Case) -> None:
+        if self.note_call:
+            self.note_call(case)
 
 
 STAGE = Stage()

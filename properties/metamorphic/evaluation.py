@@ -30,6 +30,7 @@ from ..comparison.compare import Comparison, check_type, values_of
 from ..comparison.engine import Engine
 from ..comparison.mismatch import GradientMismatch, Mismatch
 from ..comparison.outcome import Outcome
+from ..comparison.stage import STAGE
 from .preconditions import unreached
 from .rearranging import shuffled, visits, widened
 
@@ -212,6 +213,7 @@ class Evaluation:
     ) -> dict[str, Ball]:
         """The engine's results of one call as balls; a `Mismatch` if it is not even a result."""
         self.called.append(case)
+        STAGE.part(case)
         got = self.engine.call(case, operands, gy)
         if got.not_claimed and not self.engine.strict:
             raise NotClaimed

@@ -33,11 +33,13 @@ from properties.comparison.mismatch import (
     Status,
     Verdict,
 )
+from properties.comparison.stage import STAGE
 from properties.comparison.watchdog import Overdue, Timer
-from properties.session.confirmation import confirmed, settled
+from properties.session.confirmation import called, confirmed, settled
+from properties.session.earlier_calls import likeness
 from properties.session.isolation import CAN_FORK, Isolation, Judge, Sparing
 from properties.session.options import Options
-from properties.session.session import Session
+from properties.session.session import Session, in_order
 from properties.triage.crashlog import HALF, CrashLog
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="this platform has no fork")
@@ -264,8 +266,88 @@ def test_a_failure_that_nothing_repeats_is_still_reported() -> None:
     session = session_of(engine.conv1d)
     session.alone = Isolation(session)
     found = confirmed(session, equals, EngineCrash(HOLDS, session.engine, "raised"))
-    assert found.headline == "raised, only after other calls: none of the last ones suffice"
+    assert found.headline == "raised, seen once: not alone, and not after the calls before it"
     assert found.case == HOLDS
+
+
+def after_far_more_calls() -> Mismatch:
+    """A failure of SECOND after FIRST, which lies further back than the crash log's ring."""
+    session = remembering()
+    session.alone, session.crashlog = Isolation(remembering()), CrashLog()
+    for case in (FIRST, *60 * OTHERS):
+        session.check(equals, case)
+    assert str(FIRST) not in session.recent
+    return confirmed(session, equals, failure(session, SECOND))
+
+
+def test_a_call_much_like_the_failing_one_is_found_however_long_ago() -> None:
+    found = after_far_more_calls()
+    assert isinstance(found.source, CaseSequence)
+    assert found.headline == "output has another shape, only after other calls"
+
+
+def test_a_call_that_was_never_judged_is_found_as_a_variation() -> None:
+    session = remembering()
+    session.alone = Isolation(remembering())
+    session.engine.namespace.conv1d(np.zeros((1, 1, 50)), np.zeros((1, 1, 1)), stride=2)
+    session.check(equals, HOLDS)
+    found = confirmed(session, equals, failure(session, SECOND))
+    assert isinstance(found.source, CaseSequence)
+
+
+LIKE = "conv1d((1, 1, 4), (1, 1, 2), stride=2, data='ramp')"
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ("conv1d((1, 1, 4), (1, 1, 2), stride=2)", 3),  # ends otherwise
+        ("conv1d((1, 1, 4), (1, 1, 2), stride=2, data='ramp')", 5),
+        ("conv1d((1, 1, 4), (1, 1, 2), stride=3, data='ramp')", 4),
+        ("conv2d((1, 1, 4, 4), (1, 1, 2, 2), data='ramp')", 1),
+    ],
+)
+def test_lines_are_alike_in_as_many_parts_as_they_share(line: str, parts: int) -> None:
+    assert likeness(line, LIKE) == parts
+
+
+def test_calls_at_once_that_fail_in_a_row_too_are_that_row() -> None:
+    session = remembering()
+    session.alone = Isolation(remembering())
+    found = ShapeMismatch(SECOND, session.engine, "output has another shape")
+    found.sequence = CaseSequence((FIRST, SECOND), at_once=True)
+    smaller = settled(session, in_order, found)
+    assert isinstance(smaller.source, CaseSequence)
+    assert not smaller.source.at_once
+
+
+def partly(case: Case, session: Session) -> Verdict:
+    """A predicate of HOLDS that makes another call on the way."""
+    STAGE.part(FAILS)
+    return session.against_oracle(FAILS if case == HOLDS else case, repeat=False)
+
+
+def test_a_death_in_a_part_of_what_is_judged_names_that_call() -> None:
+    judge = Judge(acting(os.abort))
+    found = judge(partly, HOLDS)
+    judge.close()
+    assert isinstance(found, EngineCrash)
+    assert (found.case, called(found)) == (HOLDS, FAILS)
+
+
+def test_the_next_case_has_no_part_of_the_one_before() -> None:
+    log = CrashLog()
+    log.at(HOLDS)
+    log.part_is(FAILS)
+    assert log.part == str(FAILS)
+    log.at(HOLDS)
+    assert log.part == ""
+
+
+def test_a_part_that_is_too_long_is_not_noted() -> None:
+    log = CrashLog()
+    log.part_is("conv1d(" + 1000 * " ")
+    assert log.part == ""
 
 
 def test_the_crash_log_keeps_the_latest_cases_in_order() -> None:

@@ -11,11 +11,13 @@ import pytest
 import engine
 from properties.cases.case import Case
 from properties.cases.line import parse, parse_source
+from properties.cases.sequence import CaseSequence
 from properties.comparison.engine import Engine
 from properties.comparison.mismatch import (
     ArgumentModified,
     GradientMismatch,
     Mismatch,
+    NotRepeatable,
     RelationBroken,
     ShapeMismatch,
     ValueMismatch,
@@ -28,7 +30,7 @@ from properties.session.session import Session, by_oracle, in_order
 from properties.shrinking import simplifies
 from properties.triage.crashlog import CrashLog
 from properties.triage.faults import Faults, lines_of
-from properties.triage.summaries import failing_file, listed, shown_by, step_summary
+from properties.triage.summaries import failing_file, listed, shortly, shown_by, step_summary
 
 from .gallery.planting import Call, planted
 
@@ -236,6 +238,57 @@ def test_a_wrong_value_is_told_before_conduct_and_more_tests_before_fewer() -> N
 
 
 STRIDE = ONES.replace("))", "), stride=2)")
+
+
+def after(line: str, kind: type[Mismatch] = ValueMismatch, **more: Any) -> dict[str, Any]:
+    """A failure of `line` after a call of ONES."""
+    found = kind(parse(line), Engine("planted", engine), "output is wrong")
+    found.sequence = CaseSequence((parse(ONES), parse(line)))
+    vars(found).update({"settled": True, **more})
+    return described(found)
+
+
+def test_all_that_needs_earlier_calls_is_one_fault() -> None:
+    once = record(LARGE, ShapeMismatch, depends=True)
+    found = merged(once, after(TAPS), after(LARGE), after(STRIDE, GradientMismatch))
+    (fault,) = found.ranked()
+    assert (fault.kind, len(fault.tests)) == ("ValueMismatch", 4)
+    assert shown_by(fault)[1:] == [
+        ("also", "shows as ShapeMismatch in 1 case after other calls"),
+        ("also", "shows as GradientMismatch in 1 case after other calls"),
+    ]
+
+
+def test_conduct_that_needs_earlier_calls_is_another_fault_than_a_value() -> None:
+    assert len(merged(after(TAPS), after(TAPS, NotRepeatable)).ranked()) == 2
+
+
+def test_a_failure_that_shows_alone_does_not_go_to_one_that_needs_earlier_calls() -> None:
+    assert len(merged(after(TAPS), record(STRIDE, ShapeMismatch)).ranked()) == 2
+
+
+def test_what_was_seen_once_says_so() -> None:
+    (fault,) = merged(record(LARGE, depends=True)).ranked()
+    (first, *_) = shortly(fault, above=False)
+    assert first.endswith("not alone, and not after the calls before it: earlier ones, or chance")
+
+
+def test_what_needs_earlier_calls_goes_to_the_fault_that_is_known() -> None:
+    session = session_of(flipped)
+    session.alone = lambda predicate, source: None  # nothing fails alone
+    known = ShapeMismatch(parse(STRIDE), session.engine, "output has another shape")
+    known.sequence = CaseSequence((parse(ONES), parse(STRIDE)))
+    session.triage.add(known)
+    found = settled_in(session, LARGE)
+    assert (found.fault, found.depends) == (("ShapeMismatch", str(known.sequence)), True)
+
+
+def test_a_sequence_goes_to_the_fault_that_another_process_found(tmp_path: Path) -> None:
+    first, second = (session_of(flipped, CrashLog(tmp_path / "found")) for _ in range(2))
+    first.keep(after(STRIDE, ShapeMismatch))
+    found = ValueMismatch(parse(ONES), second.engine, "output is wrong")
+    found.sequence = CaseSequence((parse(ONES), parse(ONES)))
+    assert settled(second, in_order, found).fault == ("ShapeMismatch", f"{ONES}; {STRIDE}")
 
 
 def test_another_kind_at_larger_cases_is_named_with_the_fault() -> None:

@@ -7,17 +7,18 @@ sequence of the calls before it is searched for, and that is the failure.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 
 from ..cases.case import Case
-from ..cases.line import CaseError, parse, parse_source
+from ..cases.line import CaseError, parse
 from ..cases.operation import OPS
-from ..cases.sequence import CaseSequence, cases_of
+from ..cases.sequence import CaseSequence, is_in_order
 from ..comparison.mismatch import (
+    EngineCrash,
+    EngineHang,
     GradientMismatch,
     MarginalGradientMismatch,
     MarginalValueMismatch,
@@ -25,22 +26,21 @@ from ..comparison.mismatch import (
     RelationBroken,
     ValueMismatch,
 )
-from ..shrinking import smallest, smallest_sequence
-from ..triage.triage import Stopwatch
+from ..triage.triage import Key, Stopwatch
+from .earlier_calls import LIMIT, Search, after_others
 from .explanation import explained
 from .isolation import Sparing
 from .report import described
-from .session import Elsewhere, Predicate, Session, Source, by_oracle, in_order
+from .session import Predicate, Session, by_oracle, in_order
 
-LIMIT = 20.0  # seconds for each search among processes: one costs some 15 ms
 # Kinds that are near a bound, and what they are where a result must be exact.
 PLAIN: dict[type[Mismatch], type[Mismatch]] = {
     MarginalValueMismatch: ValueMismatch,
     MarginalGradientMismatch: GradientMismatch,
 }
 
-Cases = tuple[Case, ...]
-Draws = Callable[[Source], bool]  # whether the run asks for it
+
+DEATHS = (EngineCrash, EngineHang)
 
 
 def settled(
@@ -86,10 +86,13 @@ def _as_it_is(session: Session, predicate: Predicate, found: Mismatch) -> Mismat
 
 def _cause(session: Session, predicate: Predicate, found: Mismatch, *, limited: bool) -> Mismatch:
     """`found`, or the fault that breaks its relation, if its smallest case differs from torch."""
-    if isinstance(found, RelationBroken) and (direct := _against_torch(session, found)):
+    is_relation = isinstance(found, RelationBroken) and not found.depends
+    if is_relation and (direct := _against_torch(session, found)):
         return settled(session, by_oracle, direct, limited=limited)
     found = copy(found)
-    found.settled = True
+    found.settled = found.sequence is not None or not found.depends
+    if not found.settled:  # nothing shows it again
+        return found
     explained(session, predicate, found)
     session.triage.add(found)
     session.keep(described(found))
@@ -120,16 +123,19 @@ def _calls(text: str) -> Iterator[Case]:
 def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:
     """The same failure in a form that says more.
 
-    A sequence whose failing case fails alone, as whatever kind, is that case; a relation that makes
-    a call which fails alone is that call. A difference near its bound may be one that is no
-    rounding at all: then the same call is wrong on integers, where it must be exact.
+    A sequence whose failing case fails alone, as whatever kind, is that case, and calls at once
+    that fail in a row too are that row; a relation that makes a call which fails alone is that
+    call. A difference near its bound may be one that is no rounding at all: then the same call is
+    wrong on integers, where it must be exact.
     """
     if found.sequence is not None:
         alone = _against_torch(session, found)
         if alone is not None and _stands(session, alone):
             return by_oracle, copy(alone)
-    if called := dict(found.details).get("call"):
-        direct = session.verdict_of(by_oracle, parse(called))
+        if in_a_row := _in_a_row(session, found.sequence):
+            return in_order, in_a_row
+    if call := called(found):
+        direct = session.verdict_of(by_oracle, call)
         if type(direct) is type(found):
             return by_oracle, copy(direct)
     plain = PLAIN.get(type(found))
@@ -148,13 +154,47 @@ def _stands(session: Session, found: Mismatch) -> bool:
     return type(session.alone(by_oracle, found.case)) is type(found)
 
 
-def _known(session: Session, predicate: Predicate, found: Mismatch) -> tuple[str, str] | None:
-    """The fault to which `found` leads, if it is known: its smallest case fails alike."""
+def called(found: Mismatch) -> Case | None:
+    """The call at fault, where it is a part of what was judged."""
+    line = dict(found.details).get("call")
+    return parse(line) if line else None
+
+
+def _in_a_row(session: Session, sequence: CaseSequence) -> Mismatch | None:
+    """How calls at once fail one after another, in one order or the other."""
+    rows = (sequence.cases, sequence.cases[::-1]) if sequence.at_once and session.alone else ()
+    for cases in rows:
+        found = session.alone and session.alone(in_order, CaseSequence(cases))
+        if isinstance(found, Mismatch):
+            return found
+    return None
+
+
+def _known(session: Session, predicate: Predicate, found: Mismatch) -> Key | None:
+    """The fault to which `found` leads, if it is known: its smallest case fails alike.
+
+    All that needs earlier calls is taken for one fault: what is kept shows in many ways.
+    """
     for key, case in session.triage.candidates(found):
-        failure = session.verdict_of(predicate, case)
+        failure = session.verdict_of(predicate, case) or _dies(session, found, case)
         if failure is not None and type(failure).__name__ in (key[0], type(found).__name__):
             return key
+    of_state = session.triage.after_others(found)
+    if of_state and (is_in_order(found.source) or not _shows_alone(session, predicate, found)):
+        found.depends = True
+        return of_state
     return None
+
+
+def _dies(session: Session, found: Mismatch, case: Case) -> Mismatch | None:
+    """How `case` ends its process, or never returns, as `found` does where a relation is asked."""
+    return session.verdict_of(by_oracle, case) if isinstance(found, DEATHS) else None
+
+
+def _shows_alone(session: Session, predicate: Predicate, found: Mismatch) -> bool:
+    if session.alone is None or len(found.recent) == 1:  # this process has judged nothing else
+        return True
+    return isinstance(session.alone(predicate, found.source), Mismatch)
 
 
 def _smallest(
@@ -164,15 +204,17 @@ def _smallest(
     if session.alone is None:
         return session.smallest(predicate, found, watch)
     alone = confirmed(session, predicate, found)
-    if alone.source != found.source:  # only after others, and as short as it gets
+    if alone.depends:  # as short as it gets
         return alone
+    if alone.sequence is not None:  # this process may have kept what others need
+        return Search(session.alone, predicate, alone, session.draws).smallest()
     if isinstance(session.elsewhere, Sparing):
         session.elsewhere.left = LIMIT  # the search that found it has spent its own
     smaller = session.smallest(predicate, alone, watch)
     again = session.alone(predicate, smaller.source)
     if isinstance(again, Mismatch) and type(again) is type(alone):
         return again
-    return _Search(session.alone, predicate, alone, session.draws).smallest()
+    return Search(session.alone, predicate, alone, session.draws).smallest()
 
 
 def confirmed(session: Session, predicate: Predicate, found: Mismatch) -> Mismatch:
@@ -182,72 +224,4 @@ def confirmed(session: Session, predicate: Predicate, found: Mismatch) -> Mismat
     alone = session.alone(predicate, found.source)
     if isinstance(alone, Mismatch):
         return alone
-    return after_others(session.alone, found, session.draws)
-
-
-def after_others(alone: Elsewhere, found: Mismatch, draws: Draws) -> Mismatch:
-    """The failure with the calls that it needs before it; they are among the recent ones."""
-    history = [case for line in found.recent for case in cases_of(parse_source(line))]
-    search = _Search(alone, in_order, found, draws)
-    if not search.found_after(tuple(history)):
-        found.headline += ", only after other calls: none of the last ones suffice"
-        return found
-    found = search.smallest()
-    found.headline += ", only after other calls"
-    return found
-
-
-class _Search:
-    """A search for a simpler failure in which each step is judged in a process of its own."""
-
-    def __init__(
-        self, alone: Elsewhere, predicate: Predicate, found: Mismatch, draws: Draws
-    ) -> None:
-        self._alone, self._predicate, self._draws = alone, predicate, draws
-        self._found, self._kind = found, type(found)
-        self._until = time.monotonic() + LIMIT
-
-    def fails(self, source: Source) -> bool:
-        if time.monotonic() > self._until:
-            return False
-        result = self._alone(self._predicate, source)
-        if not isinstance(result, self._kind):
-            return False
-        self._found = result
-        return True
-
-    def found_after(self, history: Cases) -> bool:
-        """Whether one of `history`, judged in order, fails; the last calls of it suffice then."""
-        self._kind = Mismatch  # a relation may break where a value of the sequence is wrong
-        cases = _shortest(history, lambda cases: self.fails(CaseSequence(cases)))
-        self._kind = type(self._found)
-        return cases is not None
-
-    def smallest(self) -> Mismatch:
-        self._until = time.monotonic() + LIMIT
-        source = self._found.source
-        if isinstance(source, CaseSequence):
-            smallest_sequence(source, lambda cases: self._draws(cases) and self.fails(cases))
-        else:
-            smallest(source, lambda case: self._draws(case) and self.fails(case))
-        return self._found
-
-
-def _shortest(history: Cases, fails: Callable[[Cases], bool]) -> Cases | None:
-    """The fewest of the last cases that still fail: ever longer ends, then without ever less."""
-    length = 2
-    while not fails(history[-length:]):
-        if length >= len(history):
-            return None
-        length *= 2
-    cases, size = history[-length:], length // 2
-    while size:
-        start = 0
-        while start < len(cases) - 1:
-            fewer = cases[:start] + cases[min(start + size, len(cases) - 1) :]
-            if len(fewer) > 1 and fails(fewer):
-                cases = fewer
-            else:
-                start += size
-        size //= 2
-    return cases
+    return after_others(session.alone, found, session.draws, session.before(found))

@@ -14,9 +14,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from ..comparison.engine import IMPATIENCE
+from ..comparison.mismatch import Mismatch
 from ..statistics.statistics import Statistics
 from ..triage.crashlog import CrashLog
-from .confirmation import after_others
+from .confirmation import called
+from .earlier_calls import after_others
 from .isolation import CAN_FORK, Channel, Child, Death, Isolation, Judge, Sparing, here, settle_in
 from .reporter import show
 from .session import Predicate, Result, Session, Source, by_oracle, in_order
@@ -74,20 +76,38 @@ class IsolatedRun:
             raise
 
     def _again(self, item: pytest.Item, nextitem: pytest.Item | None, death: Death) -> Reports:
-        """What a careful child says of a test at which one died; its death, if that passes."""
+        """The reports of a test at which a child died."""
+        reports = self._known(item, death) or self._carefully(item, nextitem, death)
+        if death.hung:
+            self._session.engine.patience = IMPATIENCE  # of the children to come
+        return reports
+
+    def _carefully(self, item: pytest.Item, nextitem: pytest.Item | None, death: Death) -> Reports:
+        """What a careful child says of the test; the death, if it passes."""
         again: Reports | Death = death
         of_both = holds_against_baseline(item)
         if predicate_of(item) and (of_both or not death.alone or self._excuses(death)):
             self._isolation.warm_up()
             again = self._asked(item, nextitem, careful=True)
-        if death.hung:
-            self._session.engine.patience = IMPATIENCE  # of the children to come
         if isinstance(again, Death):
-            return [self._of_death(item, death)]
+            return self._of_death(item, death)
         passed = not any(report.failed for report in again)
         if passed and not (of_both or self._excuses(death)):
-            return [self._of_death(item, death)]
+            return self._of_death(item, death)
         return again
+
+    def _known(self, item: pytest.Item, death: Death) -> Reports:
+        """The report of a death by a fault that is known, which simplifies the last call."""
+        found = death.mismatch(self._session.engine) if predicate_of(item) else None
+        asked = self._session.options.cases or holds_against_baseline(item)
+        if found is None or asked or self._session.excused(found):
+            return []
+        whole = found.case
+        found.case = called(found) or whole
+        keys = [key for key, _ in self._session.triage.candidates(found)]
+        found.case = whole
+        found.fault = next((key for key in keys if key[0] == type(found).__name__), None)
+        return self._failed(item, death, found) if found.fault else []
 
     def _excuses(self, death: Death) -> bool:
         """Whether it is known that the engine ends its process at this case."""
@@ -126,18 +146,23 @@ class IsolatedRun:
         read = self._config.hook.pytest_report_from_serializable
         return [read(config=self._config, data=report) for report in reports]
 
-    def _of_death(self, item: pytest.Item, death: Death) -> Any:
+    def _of_death(self, item: pytest.Item, death: Death) -> Reports:
         """The report of a test at which its process died, and did not again."""
-        self._session.asked |= predicate_of(item) is not None
-        text = death.how.replace("this call", "this test")
-        report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
         found = death.mismatch(self._session.engine) if predicate_of(item) else None
         if found:
             if not death.alone:
-                found = after_others(self._isolation, found, self._session.draws)
+                before = found.recent[:-1]
+                found = after_others(self._isolation, found, self._session.draws, before)
             found.settled = bool(self._session.options.cases)  # exactly this is asked about
+        return self._failed(item, death, found)
+
+    def _failed(self, item: pytest.Item, death: Death, found: Mismatch | None) -> Reports:
+        self._session.asked |= predicate_of(item) is not None
+        text = death.how.replace("this call", "this test")
+        report = pytest.TestReport(item.nodeid, item.location, {}, "failed", text, "call")
+        if found:
             show(report, [found])
-        return report
+        return [report]
 
     def _serve(self, channel: Channel) -> None:
         """In the child: run each test that is asked for."""

@@ -55,6 +55,7 @@ class Death:
     hung: bool
     recent: tuple[str, ...]  # the lines of its last cases
     function: str = ""  # of the engine, that was called last
+    part: str = ""  # the line of that call, where it is a part of what was judged
 
     @property
     def kind(self) -> type[Mismatch]:
@@ -68,6 +69,8 @@ class Death:
         found = self.kind(cases_of(source)[-1], engine, self.how)
         found.sequence = source if isinstance(source, CaseSequence) else None
         found.recent, found.function = self.recent, self.function
+        if self.part:
+            found.details += (("call", self.part),)
         return found
 
     @property
@@ -173,7 +176,8 @@ class Child:
         return self._dead(ending(status), hung=False)
 
     def _dead(self, how: str, *, hung: bool) -> Death:
-        return Death(how, hung, tuple(self.crashlog.recent), self.crashlog.function)
+        log = self.crashlog
+        return Death(how, hung, tuple(log.recent), log.function, log.part)
 
 
 def ending(status: int) -> str:
@@ -210,7 +214,7 @@ def _die_with_parent() -> None:
 def settle_in(session: Session, channel: Channel) -> None:
     """Make `session` that of a child: what the engine does shows in its part of the crash log."""
     session.crashlog, session.alone, session.elsewhere = channel.crashlog, None, None
-    STAGE.note = channel.crashlog.enter
+    STAGE.note, STAGE.note_call = channel.crashlog.enter, channel.crashlog.part_is
     for engine in session.engines:
         engine.isolated = True
         engine.timer.note = channel.crashlog.until

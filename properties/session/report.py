@@ -13,7 +13,7 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.operation import GRADIENTS, OPS, OUTPUT
-from ..cases.sequence import CaseSequence, cases_of, is_at_once
+from ..cases.sequence import CaseSequence, cases_of, is_at_once, is_in_order
 from ..comparison.compare import operand_summary
 from ..comparison.loading import OWN
 from ..comparison.mismatch import Mismatch, WrongError
@@ -60,6 +60,7 @@ def described(mismatch: Mismatch) -> dict[str, Any]:
             mismatch.engine, mismatch.source, exactly=isinstance(mismatch, WrongError)
         ),
         "settled": mismatch.settled,
+        "depends": mismatch.depends or is_in_order(mismatch.source),
         "fault": mismatch.fault,
         "origin": mismatch.origin,
         "shown": mismatch.shown or type(mismatch).__name__,

@@ -135,6 +135,12 @@ class Session:
         """The lines of what this process judged last."""
         return tuple(self.crashlog.recent) if self.crashlog else ()
 
+    def before(self, mismatch: Mismatch) -> list[str]:
+        """The lines of what this process judged, as far as it knows, before `mismatch` showed."""
+        lines = self.crashlog.judged if self.crashlog else mismatch.recent
+        own = str(mismatch.source)
+        return [line for line in lines if line != own]
+
     @property
     def found(self) -> Path | None:
         """The file for failures that must outlive this process."""

@@ -11,6 +11,7 @@ import json
 import mmap
 import os
 import struct
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ CALL = struct.Struct("dd")  # when the present call must have returned, and the 
 BEAT = struct.Struct("I")  # the number of cases, modulo 2**32
 NEWER = CALL.size + BEAT.size  # the byte that says which half of the ring is written to
 FUNCTION = struct.Struct("48s")  # the function of the engine that is called
-RING = NEWER + 1 + FUNCTION.size
+PART = struct.Struct("800s")  # the line of a call that is a part of what is judged
+RING = NEWER + 1 + FUNCTION.size + PART.size
+EARLIER = 20_000  # cases that a process keeps for itself, some 3 MB
 HALF = 1 << 15  # some 400 cases
 SIZE = RING + 2 * HALF
 
@@ -40,6 +43,7 @@ class CrashLog:
 
     def __init__(self, found: Path | None = None, memory: Path | None = None) -> None:
         self.found = found
+        self.judged: deque[str] = deque(maxlen=EARLIER)  # lines, by this process alone
         self._half = self._at = self._cases = 0
         if memory is None:
             self._memory = mmap.mmap(-1, SIZE)
@@ -55,7 +59,9 @@ class CrashLog:
         """Note the case, or sequence, that the engine is about to see."""
         self._cases = (self._cases + 1) % (1 << 32)
         BEAT.pack_into(self._memory, CALL.size, self._cases)
-        line = f"{source}\n\0".encode()
+        self.part_is("")
+        self.judged.append(str(source))
+        line = f"{self.judged[-1]}\n\0".encode()
         if self._at + len(line) > HALF:
             self._half, self._at = 1 - self._half, 0
         start = RING + self._half * HALF + self._at
@@ -72,11 +78,25 @@ class CrashLog:
         """Note the function of the engine that is called."""
         FUNCTION.pack_into(self._memory, NEWER + 1, function.encode())
 
+    def part_is(self, call: Case | str) -> None:
+        """Note the call that begins, a part of what is judged; none that is too long."""
+        line = str(call).encode()
+        if len(line) <= PART.size:
+            PART.pack_into(self._memory, NEWER + 1 + FUNCTION.size, line)
+
     @property
     def function(self) -> str:
         """What `enter` noted."""
-        (name,) = FUNCTION.unpack_from(self._memory, NEWER + 1)
-        return str(name.rstrip(b"\0").decode(errors="replace"))
+        return self._text(FUNCTION, NEWER + 1)
+
+    @property
+    def part(self) -> str:
+        """What `part_is` noted."""
+        return self._text(PART, NEWER + 1 + FUNCTION.size)
+
+    def _text(self, kind: struct.Struct, at: int) -> str:
+        (text,) = kind.unpack_from(self._memory, at)
+        return str(text.rstrip(b"\0").decode(errors="replace"))
 
     @property
     def call(self) -> tuple[float, float]:

@@ -15,9 +15,9 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.line import parse_source
-from ..cases.sequence import CaseSequence, cases_of
+from ..cases.sequence import CaseSequence, cases_of, is_in_order
 from ..shrinking import order, simplifies
-from .triage import GENTLE, Key
+from .triage import GENTLE, Key, sort_of
 
 TIERS = (
     (
@@ -116,17 +116,35 @@ class Faults:
         return sorted(self.known.values(), key=lambda fault: fault.rank)
 
     def _join(self) -> None:
-        """Of each kind, all but the first fault go to one of another kind that is simpler."""
+        """Of each kind, all but the first fault go to one of another kind that is simpler.
+
+        All that needs earlier calls goes to the first such fault.
+        """
         first: set[str] = set()
         for fault in sorted(self.known.values(), key=lambda fault: fault.rank):
-            if fault.kind not in first:
+            simpler = self._simpler(fault) if fault.kind in first else None
+            other = self._after_others(fault.found) or simpler
+            if other is None or other is fault:
                 first.add(fault.kind)
-            elif other := self._simpler(fault):
-                del self.known[fault.kind, fault.line]
-                other.tests |= fault.tests
-                other.lines |= {fault.found["line"]: None, **fault.lines}
-                shown = [fault.found["line"], *fault.lines]
-                other.kinds.setdefault(fault.kind, []).extend(shown)
+            else:
+                self._give(fault, other)
+
+    def _give(self, fault: Fault, other: Fault) -> None:
+        """All that shows `fault` shows `other`."""
+        del self.known[fault.kind, fault.line]
+        other.tests |= fault.tests
+        other.lines |= (shown := {fault.found["line"]: None, **fault.lines})
+        if fault.kind != other.kind:
+            other.kinds.setdefault(fault.kind, []).extend(shown)
+
+    def _after_others(self, found: dict[str, Any]) -> Fault | None:
+        """The fault of what shows only after other calls, if `found` does: the most telling."""
+        if not found["depends"]:
+            return None
+        sort = sort_of(found["kind"])
+        known = [fault for fault in self.known.values() if sort_of(fault.kind) == sort]
+        alike = [fault for fault in known if fault.line and is_in_order(fault.source)]
+        return min(alike, key=lambda fault: fault.rank, default=None)
 
     def _simpler(self, fault: Fault) -> Fault | None:
         """A fault of another kind whose case simplifies that of `fault`."""
@@ -144,6 +162,8 @@ class Faults:
         """The fault that a failure was found to have, else one whose case simplifies its case."""
         if found["fault"] is not None:
             return self.known.get(tuple(found["fault"]))
+        if other := self._after_others(found):
+            return other
         source = parse_source(found["line"])
         for (kind, line), fault in self.known.items():
             small = fault.source

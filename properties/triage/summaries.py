@@ -49,7 +49,8 @@ def shown_by(fault: Fault) -> list[tuple[str, str]]:
         if kind == RELATION:
             continue
         n = counted(len(dict.fromkeys(lines)), "case")
-        rows.append(("also", f"shows as {kind} in {n} that this one simplifies"))
+        how = "after other calls" if fault.found["depends"] else "that this one simplifies"
+        rows.append(("also", f"shows as {kind} in {n} {how}"))
     return rows
 
 
@@ -58,8 +59,11 @@ def shortly(fault: Fault, *, above: bool) -> list[str]:
     found, tests = fault.found, counted(len(fault.tests), "test")
     if not fault.line:
         n = counted(len(fault.lines), "case")
+        why = "not shrunk: the time limit was spent"
+        if found["depends"]:
+            why = "not alone, and not after the calls before it: earlier ones, or chance"
         return [
-            f"{fault.kind}: {n} in {tests}, not shrunk: the time limit was spent",
+            f"{fault.kind}: {n} in {tests}, {why}",
             f"  such as   {found['line']}",
             f"  replay    {found['replay']}",
         ]

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.line import parse_source
-from ..cases.sequence import CaseSequence
+from ..cases.sequence import CaseSequence, is_in_order
 from ..comparison.mismatch import Mismatch, RelationBroken
 from ..shrinking import simplifies
 from .crashlog import CrashLog
@@ -31,8 +31,16 @@ MEMORY = 20_000  # verdicts that are remembered
 # Kinds of failure of a valid call that leave the process alive.
 GENTLE = ("ValueMismatch", "GradientMismatch", "ShapeMismatch", "DtypeMismatch", "RejectedValid")
 
+# Kinds as which one fault may show: those, and what breaks a relation.
+ONE_SORT = {*GENTLE, RelationBroken.__name__}
+
 Key = tuple[str, str]  # a fault: the name of its kind, and its smallest case
 Source = Case | CaseSequence
+
+
+def sort_of(kind: str) -> str:
+    """The same for all kinds as which one fault may show."""
+    return GENTLE[0] if kind in ONE_SORT else kind
 
 
 class Stopwatch:
@@ -57,7 +65,7 @@ class Triage:
 
     crashlog: CrashLog | None = None
     left: float = ALL
-    faults: dict[Key, Case] = field(default_factory=dict)
+    faults: dict[Key, Source] = field(default_factory=dict)
     verdicts: dict[Key, Mismatch | None] = field(default_factory=dict)  # by property and case
     explained: dict[Key, Any] = field(default_factory=dict)  # the rows and picture of a failure
     _read: int = 0  # bytes of the shared file
@@ -72,16 +80,22 @@ class Triage:
         if isinstance(found.source, CaseSequence):
             return []
         kind = type(found).__name__
-        known = [*self.faults.items()]
+        known = [(key, case) for key, case in self.faults.items() if isinstance(case, Case)]
         alike = [(key, case) for key, case in known if key[0] == kind]
         others = [(key, case) for key, case in known if key[0] in GENTLE and key[0] != kind]
         if kind == RelationBroken.__name__ or (alike and kind in GENTLE):
             alike += others
         return [(key, case) for key, case in alike if simplifies(case, found.case)]
 
+    def after_others(self, found: Mismatch) -> Key | None:
+        """The fault that is known of what shows only after other calls, as `found` does."""
+        self._update()
+        sort = sort_of(type(found).__name__)
+        known = (key for key, source in self.faults.items() if is_in_order(source))
+        return next((key for key in known if sort_of(key[0]) == sort), None)
+
     def add(self, found: Mismatch) -> None:
-        if isinstance(found.source, Case):
-            self.faults[type(found).__name__, str(found.source)] = found.source
+        self.faults[type(found).__name__, str(found.source)] = found.source
 
     def remember(self, key: Key, found: Mismatch | None) -> None:
         if len(self.verdicts) < MEMORY:
@@ -124,9 +138,7 @@ class Triage:
         elif ends := entry.get("ends"):
             self._claims.discard((ends["kind"], ends["pid"]))
         elif entry.get("settled"):
-            source = parse_source(entry["line"])
-            if isinstance(source, Case):
-                self.faults[entry["kind"], entry["line"]] = source
+            self.faults[entry["kind"], entry["line"]] = parse_source(entry["line"])
 
     def _write(self, entry: dict[str, Any]) -> None:
         if self.crashlog is not None:
