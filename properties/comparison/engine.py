@@ -214,12 +214,12 @@ class Engine:
 
     def _time(self, case: Case, operands: Operands) -> float:
         """The seconds that a call may take: as its work may need, but no thousand times as long as
-        the engine's pace says."""
+        the engine's pace says; less where a call has already hung."""
         slowest = work(OPS[case.op], operands) * SLOWEST
         usual = self.paces.get(case.op, Pace()).seconds(case)
         if usual:
             slowest = min(slowest, THOUSAND * usual)
-        return self.patience + max(slowest, LONGEST * usual)
+        return self.patience + max(self.patience * slowest, LONGEST * usual)
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
         """What the call means, whatever the form of its line: the output and, with `grad_output`,

@@ -270,20 +270,33 @@ def test_a_failure_that_nothing_repeats_is_still_reported() -> None:
     assert found.case == HOLDS
 
 
-def after_far_more_calls() -> Mismatch:
-    """A failure of SECOND after FIRST, which lies further back than the crash log's ring."""
-    session = remembering()
-    session.alone, session.crashlog = Isolation(remembering()), CrashLog()
-    for case in (FIRST, *60 * OTHERS):
-        session.check(equals, case)
-    assert str(FIRST) not in session.recent
-    return confirmed(session, equals, failure(session, SECOND))
+def struck() -> Session:
+    """A session whose engine keeps a stride of 2, which no variation of SECOND has."""
+    kept: dict[Any, Any] = {}
+
+    def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, **rest: Any) -> Any:
+        if stride == 2:
+            kept[input.shape] = stride
+        return engine.conv1d(input, weight, bias, kept.get(input.shape, stride), **rest)
+
+    return session_of(conv1d)
 
 
 def test_a_call_much_like_the_failing_one_is_found_however_long_ago() -> None:
-    found = after_far_more_calls()
-    assert isinstance(found.source, CaseSequence)
+    session = struck()
+    session.alone, session.crashlog = Isolation(struck()), CrashLog()
+    collections.deque((session.check(equals, case) for case in (FIRST, *60 * OTHERS)), maxlen=0)
+    assert str(FIRST) not in session.recent
+    found = confirmed(session, equals, failure(session, SECOND))
     assert found.headline == "output has another shape, only after other calls"
+
+
+def test_what_nothing_shows_again_is_no_smallest_case() -> None:
+    session = remembering()
+    session.alone = Isolation(session_of(engine.conv1d))
+    session.check(equals, FIRST)
+    found = settled(session, equals, failure(session, SECOND))
+    assert (found.settled, found.depends, found.case) == (False, True, SECOND)
 
 
 def test_a_call_that_was_never_judged_is_found_as_a_variation() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import engine
+from properties.cases.data import arrays
 from properties.cases.files import CORPUS, read_cases
 from properties.cases.line import parse
-from properties.comparison.engine import Engine
+from properties.comparison.engine import IMPATIENCE, Engine
 from properties.comparison.mismatch import Mismatch, Verdict
 from properties.comparison.pace import Pace, size
 from properties.session.measuring import measure
@@ -80,6 +81,15 @@ def test_measuring_an_engine_that_hangs_ends_soon() -> None:
     measure(Session(judged, Options(judged.ops)))
     assert time.monotonic() - start < 20
     assert judged.paces["conv3d"] == Pace()
+
+
+def test_a_call_is_given_no_thousand_times_what_the_pace_says() -> None:
+    judged, operands = at_pace(FAST), arrays(LAYER).operands
+    usual = FAST.seconds(LAYER)
+    assert Engine("unknown", engine)._time(LAYER, operands) > 1e4
+    assert judged._time(LAYER, operands) == pytest.approx(1 + 1000 * usual)
+    judged.patience = IMPATIENCE
+    assert judged._time(LAYER, operands) == pytest.approx(0.1 + 100 * usual)
 
 
 def test_a_fast_engine_is_spared_nothing() -> None:

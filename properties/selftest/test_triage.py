@@ -15,6 +15,7 @@ from properties.cases.sequence import CaseSequence
 from properties.comparison.engine import Engine
 from properties.comparison.mismatch import (
     ArgumentModified,
+    EngineHang,
     GradientMismatch,
     Mismatch,
     NotRepeatable,
@@ -265,6 +266,16 @@ def test_conduct_that_needs_earlier_calls_is_another_fault_than_a_value() -> Non
 
 def test_a_failure_that_shows_alone_does_not_go_to_one_that_needs_earlier_calls() -> None:
     assert len(merged(after(TAPS), record(STRIDE, ShapeMismatch)).ranked()) == 2
+
+
+def test_a_hang_at_a_larger_case_is_the_same_fault() -> None:
+    small, large = (record(line, EngineHang, settled=True) for line in (TAPS, LARGE))
+    (fault,) = merged(large, large, small).ranked()
+    assert (fault.line, len(fault.tests)) == (TAPS, 3)
+
+
+def test_a_wrong_value_at_a_larger_case_may_be_another_fault() -> None:
+    assert len(merged(SMALLEST, record(LARGE, settled=True)).ranked()) == 2
 
 
 def test_what_was_seen_once_says_so() -> None:

@@ -32,6 +32,7 @@ TIER = {kind: tier for tier, kinds in enumerate(TIERS) for kind in kinds}
 
 
 RELATION = "RelationBroken"
+DEATHS = ("EngineCrash", "EngineHang")  # kinds whose failures may end a process
 
 
 @dataclass
@@ -116,13 +117,14 @@ class Faults:
         return sorted(self.known.values(), key=lambda fault: fault.rank)
 
     def _join(self) -> None:
-        """Of each kind, all but the first fault go to one of another kind that is simpler.
+        """Of each kind, all but the first fault go to one that is simpler, where they may be one.
 
         All that needs earlier calls goes to the first such fault.
         """
         first: set[str] = set()
         for fault in sorted(self.known.values(), key=lambda fault: fault.rank):
-            simpler = self._simpler(fault) if fault.kind in first else None
+            is_first = fault.kind not in first and fault.kind not in DEATHS
+            simpler = None if is_first else self._simpler(fault)
             other = self._after_others(fault.found) or simpler
             if other is None or other is fault:
                 first.add(fault.kind)
@@ -147,14 +149,18 @@ class Faults:
         return min(alike, key=lambda fault: fault.rank, default=None)
 
     def _simpler(self, fault: Fault) -> Fault | None:
-        """A fault of another kind whose case simplifies that of `fault`."""
+        """A fault whose case simplifies that of `fault`.
+
+        It is one of another kind; or of the same kind, where each failure costs a process or the
+        time of a call that hangs, so that shrinking ends early.
+        """
+        large = fault.source
         for other in self.known.values():
-            if not (other.line and fault.line and {other.kind, fault.kind} <= {*GENTLE}):
+            kinds, small = {other.kind, fault.kind}, other.source
+            may_be_one = (len(kinds) == 2 and kinds <= {*GENTLE}) or kinds <= {*DEATHS}
+            if other is fault or not (may_be_one and other.line and fault.line):
                 continue
-            small, large = other.source, fault.source
-            if other.kind == fault.kind or not isinstance(small, Case):
-                continue
-            if isinstance(large, Case) and simplifies(small, large):
+            if isinstance(small, Case) and isinstance(large, Case) and simplifies(small, large):
                 return other
         return None
 
