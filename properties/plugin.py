@@ -131,6 +131,7 @@ def _session(config: pytest.Config, folder: Path) -> Session:
         if asked := config.getoption("--errors"):
             engine.errors = Errors(asked)
         options = Options.of(config, engine)
+        _can_be_written(config)
         baseline = baseline_of(config, engine, folder)
     except (EngineError, pytest.UsageError) as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -138,6 +139,18 @@ def _session(config: pytest.Config, folder: Path) -> Session:
     worker = getattr(config, "workerinput", {}).get("workerid", "main")
     crashlog = CrashLog(folder / FOUND, folder / worker)
     return Session(engine, options, crashlog, baseline=baseline)
+
+
+def _can_be_written(config: pytest.Config) -> None:
+    """Say at once, and not when all is computed, that a file has no place."""
+    for option in ("--report", "--failing"):
+        if name := config.getoption(option):
+            folder = Path(name).absolute().parent
+            if not os.access(folder, os.W_OK) or Path(name).is_dir():
+                raise pytest.UsageError(
+                    f"{option}: expected a file that can be written, got {name}: create its "
+                    "folder, or name another place"
+                )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from properties.session.reporter import Reporter
-from properties.triage.summaries import other_tests
+from properties.session.reporter import Reporter, parted
+from properties.triage.summaries import counted_only, other_tests
 
 ROOT = Path(__file__).parents[2]
 CASE = "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=(1, 2))"
@@ -83,8 +83,9 @@ def test_the_first_block_is_printed_as_soon_as_it_is_found(red: Run) -> None:
 
 
 def test_a_red_run_fits_on_two_screens(red: Run) -> None:
-    assert len(red.output.splitlines()) <= 100
-    assert max(map(len, red.output.splitlines())) < 200
+    lines = [line for line in red.output.splitlines() if "replay " not in line]
+    assert len(lines) <= 80
+    assert max(map(len, lines)) < 200
 
 
 def test_what_fails_by_a_fault_is_not_listed_again(red: Run) -> None:
@@ -220,25 +221,16 @@ def test_no_other_tests_are_not_mentioned() -> None:
 
 
 class Reporting(Reporter):
-    """A reporter of given faults, at a verbosity, that notes what it would write."""
+    """A reporter of given faults, at a verbosity."""
 
-    def __init__(self, faults: Any, verbosity: int, shown: str = "") -> None:
+    def __init__(self, faults: Any, verbosity: int) -> None:
         config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
         session: Any = SimpleNamespace()
         super().__init__(config, session, Path())
         self.faults = faults
-        self.shown = ("ValueMismatch", shown) if shown else None
-        self.blocks: list[str] = []
-        self.short: list[str] = []
 
     def _summarize(self, terminalreporter: Any, *, green: bool) -> None:
         """Nothing."""
-
-    def _write_block(self, terminalreporter: Any, fault: Any) -> None:
-        self.blocks.append(fault.line)
-
-    def _write_shortly(self, terminalreporter: Any, fault: Any) -> None:
-        self.short.append(fault.line)
 
 
 @pytest.mark.parametrize(
@@ -265,17 +257,54 @@ def test_other_tests_are_printed_whole_unless_they_are_many_beside_a_fault(
 
 
 @pytest.mark.parametrize(
-    ("shown", "verbosity", "blocks", "short"),
-    [("", 0, "abc", "de"), ("a", 0, "bc", "ade"), ("e", 0, "ab", "cde"), ("e", 1, "abcd", "e")],
+    ("shown", "verbose", "blocks", "short", "rest"),
+    [
+        ("", False, "abc", "def", "g"),
+        ("a", False, "bc", "ade", "fg"),
+        ("g", False, "ab", "gcd", "ef"),
+        ("g", True, "abcdef", "g", ""),
+    ],
 )
 def test_three_blocks_are_printed_with_the_one_that_was_printed_at_once(
-    shown: str, verbosity: int, blocks: str, short: str
+    shown: str, verbose: bool, blocks: str, short: str, rest: str
 ) -> None:
-    terminal = SimpleNamespace(section=lambda text: None, write_line=lambda text: None)
-    ranked: Any = [SimpleNamespace(kind="ValueMismatch", line=line, tests=[]) for line in "abcde"]
-    reporter = Reporting(SimpleNamespace(tests=5), verbosity, shown)
-    reporter._write_faults(terminal, ranked)
-    assert ("".join(reporter.blocks), "".join(reporter.short)) == (blocks, short)
+    ranked: Any = [SimpleNamespace(kind="ValueMismatch", line=line) for line in "abcdefg"]
+    key = ("ValueMismatch", shown) if shown else None
+    parts = parted(ranked, key, verbose=verbose)
+    assert ["".join(fault.line for fault in part) for part in parts] == [blocks, short, rest]
+
+
+def test_what_is_only_counted_says_where_it_is_listed() -> None:
+    kinds = ["ValueMismatch", "WrongError", "ValueMismatch"]
+    faults: Any = [SimpleNamespace(kind=kind) for kind in kinds]
+    assert counted_only(faults) == [
+        "3 more faults (--failing, --report and -v have them): 2 ValueMismatch, 1 WrongError"
+    ]
+    assert counted_only([]) == []
+
+
+def passed(**more: Any) -> Any:
+    return SimpleNamespace(passed=True, when="call", **more)
+
+
+def test_a_dot_stands_for_ten_listed_cases_that_pass() -> None:
+    reporter = Reporting(faults=False, verbosity=0)
+    told = [reporter.pytest_report_teststatus(passed(case="a case")) for _ in range(20)]
+    assert {(category, word) for category, _, word in filter(None, told)} == {("passed", "PASSED")}
+    assert [letter for _, letter, _ in filter(None, told)] == ([""] * 9 + ["."]) * 2
+
+
+@pytest.mark.parametrize("more", [{}, {"case": "a case", "passed": False}])
+def test_other_tests_have_their_own_dots(more: dict[str, Any]) -> None:
+    report = SimpleNamespace(**{"passed": True, "when": "call", **more})
+    assert Reporting(faults=False, verbosity=0).pytest_report_teststatus(report) is None
+
+
+@pytest.mark.parametrize("option", ["--report", "--failing"])
+def test_a_file_that_has_no_place_is_said_at_once(option: str, folder: Path) -> None:
+    told = run(folder, option, "nowhere/file", "--ops=conv2d")
+    assert told.code == pytest.ExitCode.USAGE_ERROR
+    assert f"{option}: expected a file that can be written, got nowhere/file" in told.output
 
 
 def test_a_folder_that_cannot_be_written_to_fails_no_test(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from ..triage.faults import Fault, Faults, as_json, lines_of
 from ..triage.pattern import ALL, NONE, SOME
 from ..triage.replay import Replayed, told
 from ..triage.summaries import (
+    counted_only,
     failing_file,
     listed,
     one_line,
@@ -31,12 +32,15 @@ from ..triage.summaries import (
     shown_by,
     step_summary,
 )
+from ..triage.triage import Key
 from .for_all import SHARDS
 from .report import block, described, summary, versions
 from .session import Session
 
 PICTURE = (ALL, SOME, NONE, " ")  # the characters of a line of one
-BLOCKS = 3  # printed whole; the others in two lines, unless the run is verbose
+BLOCKS = 3  # faults that are printed whole, unless the run is verbose
+SHORTLY = 3  # faults after these of which some lines are printed; the rest is counted
+DOTS = 10  # cases that pass for each dot
 OTHERS = 3  # failing tests of another kind that are printed whole beside faults
 
 
@@ -54,6 +58,18 @@ def _write_coloured(terminalreporter: Any, line: str) -> None:
     terminalreporter.write("\n")
 
 
+def parted(
+    ranked: list[Fault], shown: Key | None, *, verbose: bool
+) -> tuple[list[Fault], list[Fault], list[Fault]]:
+    """The faults that are printed whole, in some lines, and only counted, `shown` above already."""
+    settled = [fault for fault in ranked if fault.line and (fault.kind, fault.line) != shown]
+    whole = settled[: None if verbose else BLOCKS - (shown is not None)]
+    others = [fault for fault in ranked if fault not in whole]
+    others.sort(key=lambda fault: (fault.kind, fault.line) != shown)
+    most = len(others) if verbose else SHORTLY
+    return whole, others[:most], others[most:]
+
+
 class Reporter:
     """A plugin of the process that prints: with xdist the one that has no tests of its own."""
 
@@ -61,9 +77,10 @@ class Reporter:
         self.config = config
         self.session = session
         self.faults = Faults()
-        self.shown: tuple[str, str] | None = None  # the fault whose block was printed at once
+        self.shown: Key | None = None  # the fault whose block was printed at once
         self.replayed: dict[str, Replayed] = {}  # by the line of its case
         self.beside: list[Any] = []  # reports of tests that find no fault and are only listed
+        self.passed = 0  # tests of listed cases
         self.folder = folder  # of this run, for all its processes
 
     @pytest.hookimpl(optionalhook=True)
@@ -98,6 +115,14 @@ class Reporter:
         if line := getattr(report, "case", ""):
             self.replayed.setdefault(line, Replayed()).add(report)
         self._show_first()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        """One dot for ten listed cases that pass: they are thousands, and hide what fails."""
+        if not (report.passed and report.when == "call" and hasattr(report, "case")):
+            return None
+        self.passed += 1
+        return "passed", "." if self.passed % DOTS == 0 else "", "PASSED"
 
     def _show_first(self) -> None:
         """The block of the fault that was found first, by any process, as soon as it is known."""
@@ -162,11 +187,12 @@ class Reporter:
                 self.faults.add("", {**found, "fault": None})
         if not (self.session.asked or self.faults or self.session.options.asked):
             return
-        terminalreporter.section("convolutions checked against the reference")
-        for line in summary(self.session.statistics):
-            terminalreporter.write_line(line)
-        self._write_claims(terminalreporter, green=green)
         ranked = self.faults.ranked()
+        if green or not ranked or self.config.get_verbosity() > 0:
+            terminalreporter.section("convolutions checked against the reference")
+            for line in summary(self.session.statistics):
+                terminalreporter.write_line(line)
+        self._write_claims(terminalreporter, green=green)
         self._write_faults(terminalreporter, ranked)
         for line in other_tests(self.beside):
             terminalreporter.write_line(line)
@@ -180,23 +206,19 @@ class Reporter:
         n = self.faults.tests
         terminalreporter.section(listed(ranked, n))
         verbose = self.config.get_verbosity() > 0
-        printed = int(self.shown is not None)
-        for fault in ranked:
-            is_shown = (fault.kind, fault.line) == self.shown
-            if fault.line and not is_shown and (verbose or printed < BLOCKS):
-                self._write_block(terminalreporter, fault)
-                printed += 1
-            else:
-                self._write_shortly(terminalreporter, fault)
+        whole, short, rest = parted(ranked, self.shown, verbose=verbose)
+        for fault in whole:
+            self._write_block(terminalreporter, fault)
+        for fault in short:
+            above = (fault.kind, fault.line) == self.shown
+            for line in shortly(fault, above=above):
+                terminalreporter.write_line(line)
+        for line in counted_only(rest):
+            terminalreporter.write_line(line)
         if verbose:
             for place, fault in enumerate(ranked, 1):
                 for test in fault.tests:
                     terminalreporter.write_line(f"fault {place} ({fault.kind}): {test}")
-
-    def _write_shortly(self, terminalreporter: Any, fault: Fault) -> None:
-        above = (fault.kind, fault.line) == self.shown
-        for line in shortly(fault, above=above):
-            terminalreporter.write_line(line)
 
     def _write_block(self, terminalreporter: Any, fault: Fault) -> None:
         for line in block(fault.found, *shown_by(fault)):

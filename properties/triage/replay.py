@@ -76,6 +76,8 @@ class Replayed:
     def _ended(self, asked: Asked) -> tuple[str, str]:
         if "known" in self.statuses:
             return KNOWN, "fails as a known shortcoming, or is not called because of one"
+        if "deviates" in self.statuses:
+            return KNOWN, "differs from torch as the engine's list of deviations says"
         if not self.statuses - {*UNJUDGED}:
             return ERROR, f"no verdict: {', '.join(self.statuses) or 'no property speaks of it'}"
         return (FIXED, asked.kind) if asked.kind else (PASSED, "")

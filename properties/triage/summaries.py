@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 from ..comparison.loading import OWN
@@ -68,9 +70,20 @@ def shortly(fault: Fault, *, above: bool) -> list[str]:
             f"  replay    {found['replay']}",
         ]
     where = "its block stands above, where it was found" if above else "--report and -v have more"
-    rows = [f"{fault.kind}: {found['headline']} ({where})"]
-    rows += [f"  {name:<8}  {text}" for name, text in shown_by(fault)]
-    return [*rows, f"  replay    {found['replay']}"]
+    lines = wrap(f"{fault.kind}: {found['headline']} ({where})", WIDTH, subsequent_indent="  ")
+    for name, text in shown_by(fault):
+        lines += wrap(f"  {name:<8}  {text}", WIDTH, subsequent_indent=" " * 12)
+    return [*lines, f"  replay    {found['replay']}"]
+
+
+def counted_only(faults: Sequence[Fault]) -> list[str]:
+    """How many more there are, by kind, and where they are listed."""
+    if not faults:
+        return []
+    kinds = Counter(fault.kind for fault in faults).most_common()
+    told = ", ".join(f"{n} {kind}" for kind, n in kinds)
+    where = "--failing, --report and -v have them"
+    return wrap(f"{counted(len(faults), 'more fault')} ({where}): {told}", WIDTH)
 
 
 def other_tests(reports: Sequence[Any]) -> list[str]:
