@@ -132,9 +132,9 @@ class Relation:
         except NotClaimed:
             return Verdict(Status.NOT_CLAIMED)
         except Exception:
-            if definition.call(case, arrays(case).operands).error is None:
+            if _is_valid(case, definition) and _is_valid(self.prepared(case), definition):
                 raise
-            return None  # the case is not valid, so nothing follows from it
+            return None  # nothing follows from a case that is not valid, by itself or as prepared
 
     def _compared(self, case: Case, evaluation: Evaluation) -> Verdict:
         equation = self.equation.__doc__ or self.name
@@ -153,3 +153,7 @@ class Relation:
         regular = len(operands) == len(case.operands) > 0 and len({v.dtype for v in operands}) == 1
         concerned = case.op in engine.ops and self.concerns(case.op, engine.ops)
         return regular and concerned and case.blame is None and case.dtype in self.dtypes
+
+
+def _is_valid(case: Case, definition: Engine) -> bool:
+    return definition.call(case, arrays(case).operands).error is None

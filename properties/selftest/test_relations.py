@@ -300,10 +300,19 @@ def test_no_relation_fails_on_an_invalid_call(relation: Relation, line: str) -> 
     assert found in (None, made_valid)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "conv2d((0, 1, 0, 3), (1, 1, 1, 1), padding=1)",
+        "conv_transpose1d((0, 1, 2), (1, 1, 3), padding=2)",  # of one sample it would be invalid
+        "ConvTranspose2d((0, 1, 2, 2), (1, 1, 3, 3), padding=2)",
+    ],
+)
 @each_relation
-def test_no_relation_fails_on_an_empty_batch_with_an_empty_axis(relation: Relation) -> None:
-    case = parse("conv2d((0, 1, 0, 3), (1, 1, 1, 1), padding=1)")
-    found = verdict(relation, case, Engine("engine", engine, ""))
+def test_no_relation_fails_on_an_empty_batch_with_an_empty_axis(
+    relation: Relation, line: str
+) -> None:
+    found = verdict(relation, parse(line), Engine("engine", engine, ""))
     assert found in (None, Verdict(Status.AGREED))
 
 
