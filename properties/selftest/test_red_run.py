@@ -20,6 +20,8 @@ from properties.triage.summaries import counted_only, other_tests
 ROOT = Path(__file__).parents[2]
 CASE = "conv2d((1, 1, 1, 2), (1, 1, 1, 1), stride=(1, 2))"
 
+OURS = "properties/test_engine.py::test_the_engine_equals_the_oracle[conv1d((1, 1, 1), (1, 1, 1))]"
+
 SWAPPED = """
 import engine
 
@@ -224,7 +226,7 @@ class Reporting(Reporter):
     """A reporter of given faults, at a verbosity."""
 
     def __init__(self, faults: Any, verbosity: int) -> None:
-        config: Any = SimpleNamespace(get_verbosity=lambda: verbosity)
+        config: Any = SimpleNamespace(get_verbosity=lambda: verbosity, rootpath=ROOT)
         session: Any = SimpleNamespace()
         super().__init__(config, session, Path())
         self.faults = faults
@@ -283,21 +285,24 @@ def test_what_is_only_counted_says_where_it_is_listed() -> None:
     assert counted_only([]) == []
 
 
-def passed(**more: Any) -> Any:
-    return SimpleNamespace(passed=True, when="call", **more)
+def reported(nodeid: str, **more: Any) -> tuple[str, str, str] | None:
+    report = SimpleNamespace(**{"passed": True, "when": "call", "nodeid": nodeid, **more})
+    return Reporting(faults=False, verbosity=0).pytest_report_teststatus(report)
 
 
-def test_a_dot_stands_for_ten_listed_cases_that_pass() -> None:
-    reporter = Reporting(faults=False, verbosity=0)
-    told = [reporter.pytest_report_teststatus(passed(case="a case")) for _ in range(20)]
+def test_a_dot_stands_for_ten_tests_that_pass() -> None:
+    reporter, report = Reporting(faults=False, verbosity=0), SimpleNamespace(nodeid=OURS)
+    vars(report).update(passed=True, when="call")
+    told = [reporter.pytest_report_teststatus(report) for _ in range(20)]
     assert {(category, word) for category, _, word in filter(None, told)} == {("passed", "PASSED")}
     assert [letter for _, letter, _ in filter(None, told)] == ([""] * 9 + ["."]) * 2
 
 
-@pytest.mark.parametrize("more", [{}, {"case": "a case", "passed": False}])
-def test_other_tests_have_their_own_dots(more: dict[str, Any]) -> None:
-    report = SimpleNamespace(**{"passed": True, "when": "call", **more})
-    assert Reporting(faults=False, verbosity=0).pytest_report_teststatus(report) is None
+def test_other_tests_have_their_own_dots() -> None:
+    assert reported(OURS) == ("passed", "", "PASSED")
+    assert reported(OURS, passed=False) is None
+    assert reported(OURS, when="setup") is None
+    assert reported("tests/test_mine.py::test_it") is None
 
 
 @pytest.mark.parametrize("option", ["--report", "--failing"])

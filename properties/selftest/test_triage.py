@@ -268,6 +268,12 @@ def test_a_failure_that_shows_alone_does_not_go_to_one_that_needs_earlier_calls(
     assert len(merged(after(TAPS), record(STRIDE, ShapeMismatch)).ranked()) == 2
 
 
+def test_conduct_of_which_the_same_is_said_is_one_fault() -> None:
+    small, large = (record(line, ArgumentModified, settled=True) for line in (TAPS, STRIDE))
+    other = {**record(ONES, ArgumentModified, settled=True), "headline": "wrote to its weight"}
+    assert summed(merged(small, small, large, other)) == [(TAPS, 3), (ONES, 1)]
+
+
 def test_a_hang_at_a_larger_case_is_the_same_fault() -> None:
     small, large = (record(line, EngineHang, settled=True) for line in (TAPS, LARGE))
     (fault,) = merged(large, large, small).ranked()

@@ -17,8 +17,6 @@ from ..cases.line import CaseError, parse
 from ..cases.operation import OPS
 from ..cases.sequence import CaseSequence, is_in_order
 from ..comparison.mismatch import (
-    EngineCrash,
-    EngineHang,
     GradientMismatch,
     MarginalGradientMismatch,
     MarginalValueMismatch,
@@ -26,6 +24,7 @@ from ..comparison.mismatch import (
     RelationBroken,
     ValueMismatch,
 )
+from ..triage.faults import DEATHS
 from ..triage.triage import Key, Stopwatch
 from .earlier_calls import LIMIT, Search, after_others
 from .explanation import explained
@@ -38,9 +37,6 @@ PLAIN: dict[type[Mismatch], type[Mismatch]] = {
     MarginalValueMismatch: ValueMismatch,
     MarginalGradientMismatch: GradientMismatch,
 }
-
-
-DEATHS = (EngineCrash, EngineHang)
 
 
 def settled(
@@ -176,7 +172,7 @@ def _known(session: Session, predicate: Predicate, found: Mismatch) -> Key | Non
     All that needs earlier calls is taken for one fault: what is kept shows in many ways.
     """
     for key, case in session.triage.candidates(found):
-        failure = session.verdict_of(predicate, case) or _dies(session, found, case)
+        failure = session.verdict_of(predicate, case) or _crashes(session, found, case)
         if failure is not None and type(failure).__name__ in (key[0], type(found).__name__):
             return key
     of_state = session.triage.after_others(found)
@@ -186,9 +182,9 @@ def _known(session: Session, predicate: Predicate, found: Mismatch) -> Key | Non
     return None
 
 
-def _dies(session: Session, found: Mismatch, case: Case) -> Mismatch | None:
-    """How `case` ends its process, or never returns, as `found` does where a relation is asked."""
-    return session.verdict_of(by_oracle, case) if isinstance(found, DEATHS) else None
+def _crashes(session: Session, found: Mismatch, case: Case) -> Mismatch | None:
+    """How `case` fails as a call, where `found` is a crash or a hang: a relation may not ask it."""
+    return session.verdict_of(by_oracle, case) if type(found).__name__ in DEATHS else None
 
 
 def _shows_alone(session: Session, predicate: Predicate, found: Mismatch) -> bool:

@@ -40,7 +40,8 @@ from .session import Session
 PICTURE = (ALL, SOME, NONE, " ")  # the characters of a line of one
 BLOCKS = 3  # faults that are printed whole, unless the run is verbose
 SHORTLY = 3  # faults after these of which some lines are printed; the rest is counted
-DOTS = 10  # cases that pass for each dot
+PACKAGE = Path(__file__).parents[1]
+DOTS = 10  # tests that pass for each dot
 OTHERS = 3  # failing tests of another kind that are printed whole beside faults
 
 
@@ -80,7 +81,7 @@ class Reporter:
         self.shown: Key | None = None  # the fault whose block was printed at once
         self.replayed: dict[str, Replayed] = {}  # by the line of its case
         self.beside: list[Any] = []  # reports of tests that find no fault and are only listed
-        self.passed = 0  # tests of listed cases
+        self.passed = 0  # tests of this package
         self.folder = folder  # of this run, for all its processes
 
     @pytest.hookimpl(optionalhook=True)
@@ -118,8 +119,9 @@ class Reporter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
-        """One dot for ten listed cases that pass: they are thousands, and hide what fails."""
-        if not (report.passed and report.when == "call" and hasattr(report, "case")):
+        """One dot for ten tests of this package that pass: they are thousands, and hide others."""
+        path = self.config.rootpath / report.nodeid.partition("::")[0]
+        if not (report.passed and report.when == "call" and path.is_relative_to(PACKAGE)):
             return None
         self.passed += 1
         return "passed", "." if self.passed % DOTS == 0 else "", "PASSED"

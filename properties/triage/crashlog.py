@@ -81,8 +81,8 @@ class CrashLog:
     def part_is(self, call: Case | str) -> None:
         """Note the call that begins, a part of what is judged; none that is too long."""
         line = str(call).encode()
-        if len(line) <= PART.size:
-            PART.pack_into(self._memory, NEWER + 1 + FUNCTION.size, line)
+        kept = line if len(line) <= PART.size else b""
+        PART.pack_into(self._memory, NEWER + 1 + FUNCTION.size, kept)
 
     @property
     def function(self) -> str:

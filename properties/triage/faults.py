@@ -28,6 +28,7 @@ TIERS = (
     ("ArgumentModified", "MemoryShared", "NotRepeatable", "GlobalStateChanged"),
     ("MarginalValueMismatch", "MarginalGradientMismatch"),
 )
+CONDUCT = TIERS[2]
 TIER = {kind: tier for tier, kinds in enumerate(TIERS) for kind in kinds}
 
 
@@ -119,13 +120,14 @@ class Faults:
     def _join(self) -> None:
         """Of each kind, all but the first fault go to one that is simpler, where they may be one.
 
-        All that needs earlier calls goes to the first such fault.
+        All that needs earlier calls goes to the first such fault, and so does conduct of which the
+        same is said.
         """
         first: set[str] = set()
         for fault in sorted(self.known.values(), key=lambda fault: fault.rank):
             is_first = fault.kind not in first and fault.kind not in DEATHS
             simpler = None if is_first else self._simpler(fault)
-            other = self._after_others(fault.found) or simpler
+            other = self._after_others(fault.found) or self._same_conduct(fault) or simpler
             if other is None or other is fault:
                 first.add(fault.kind)
             else:
@@ -147,6 +149,15 @@ class Faults:
         known = [fault for fault in self.known.values() if sort_of(fault.kind) == sort]
         alike = [fault for fault in known if fault.line and is_in_order(fault.source)]
         return min(alike, key=lambda fault: fault.rank, default=None)
+
+    def _same_conduct(self, fault: Fault) -> Fault | None:
+        """The most telling fault of conduct of which the same is said, as of one argument."""
+        if fault.kind not in CONDUCT or not fault.line:
+            return None
+        said = fault.kind, fault.found["headline"]
+        settled = [other for other in self.known.values() if other.line]
+        alike = [other for other in settled if (other.kind, other.found["headline"]) == said]
+        return min(alike, key=lambda fault: fault.rank)
 
     def _simpler(self, fault: Fault) -> Fault | None:
         """A fault whose case simplifies that of `fault`.
