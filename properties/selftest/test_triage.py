@@ -19,6 +19,7 @@ from properties.comparison.mismatch import (
     GradientMismatch,
     Mismatch,
     NotRepeatable,
+    RejectedValid,
     RelationBroken,
     ShapeMismatch,
     ValueMismatch,
@@ -272,6 +273,17 @@ def test_conduct_of_which_the_same_is_said_is_one_fault() -> None:
     small, large = (record(line, ArgumentModified, settled=True) for line in (TAPS, STRIDE))
     other = {**record(ONES, ArgumentModified, settled=True), "headline": "wrote to its weight"}
     assert summed(merged(small, small, large, other)) == [(TAPS, 3), (ONES, 1)]
+
+
+def raised(line: str, text: str) -> dict[str, Any]:
+    return record(line, RejectedValid, settled=True, details=(("raised", text),))
+
+
+def test_errors_of_the_same_words_are_one_fault() -> None:
+    first = raised(TAPS, "ValueError: no shape (1,1,88,1) in (2,)")
+    same = raised(STRIDE, "ValueError: no shape (7,) in (1, 15)")
+    other = raised(ONES, "ValueError: no size 7")
+    assert summed(merged(first, first, same, other)) == [(TAPS, 3), (ONES, 1)]
 
 
 def test_a_hang_at_a_larger_case_is_the_same_fault() -> None:

@@ -8,6 +8,7 @@ smaller case.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,7 @@ CONDUCT = TIERS[2]
 TIER = {kind: tier for tier, kinds in enumerate(TIERS) for kind in kinds}
 
 
+NUMBERS = re.compile(r"\d+(, ?\d+)*,?")  # also those of a shape
 RELATION = "RelationBroken"
 DEATHS = ("EngineCrash", "EngineHang")  # kinds whose failures may end a process
 
@@ -66,6 +68,15 @@ class Fault:
 
 def rank_of(kind: str) -> int:
     return TIER.get(kind, len(TIERS))
+
+
+def _words(fault: Fault) -> tuple[str, ...]:
+    """What is said of conduct, or by an error that was raised, without its numbers."""
+    raised = dict(map(tuple, fault.found["rows"])).get("raised", "")
+    said = raised or (fault.found["headline"] if fault.kind in CONDUCT else "")
+    if not (fault.line and said):
+        return ()
+    return fault.kind, NUMBERS.sub("#", said)
 
 
 def property_of(test: str) -> str:
@@ -120,14 +131,14 @@ class Faults:
     def _join(self) -> None:
         """Of each kind, all but the first fault go to one that is simpler, where they may be one.
 
-        All that needs earlier calls goes to the first such fault, and so does conduct of which the
-        same is said.
+        All that needs earlier calls goes to the first such fault. So do errors of the same words,
+        which one line of an engine raises, and conduct of which the same is said.
         """
         first: set[str] = set()
         for fault in sorted(self.known.values(), key=lambda fault: fault.rank):
             is_first = fault.kind not in first and fault.kind not in DEATHS
             simpler = None if is_first else self._simpler(fault)
-            other = self._after_others(fault.found) or self._same_conduct(fault) or simpler
+            other = self._after_others(fault.found) or self._same_words(fault) or simpler
             if other is None or other is fault:
                 first.add(fault.kind)
             else:
@@ -150,13 +161,12 @@ class Faults:
         alike = [fault for fault in known if fault.line and is_in_order(fault.source)]
         return min(alike, key=lambda fault: fault.rank, default=None)
 
-    def _same_conduct(self, fault: Fault) -> Fault | None:
-        """The most telling fault of conduct of which the same is said, as of one argument."""
-        if fault.kind not in CONDUCT or not fault.line:
+    def _same_words(self, fault: Fault) -> Fault | None:
+        """The most telling fault of which the same is said, as of one argument or by one error."""
+        words = _words(fault)
+        if not words:
             return None
-        said = fault.kind, fault.found["headline"]
-        settled = [other for other in self.known.values() if other.line]
-        alike = [other for other in settled if (other.kind, other.found["headline"]) == said]
+        alike = [other for other in self.known.values() if _words(other) == words]
         return min(alike, key=lambda fault: fault.rank)
 
     def _simpler(self, fault: Fault) -> Fault | None:
