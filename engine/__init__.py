@@ -39,6 +39,7 @@ have, whose in_channels it takes | no call could succeed; the attribute would be
 """
 
 from . import grad
+from .algorithms.threads import get_num_threads, set_num_threads
 from .errors import ArgumentError, ArgumentTypeError
 from .folding import fold, unfold
 from .functional import (
@@ -93,6 +94,8 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose3d",
     "fold",
+    "get_num_threads",
     "grad",
+    "set_num_threads",
     "unfold",
 ]

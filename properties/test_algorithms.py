@@ -6,6 +6,8 @@ meet every tile, block and remainder. Data are integers: every order of summatio
 
 from __future__ import annotations
 
+import os
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ import pytest
 import engine
 from engine import algorithms, definition
 from engine.algorithms import blocks, exact, im2col, limits, phases, plan, toeplitz
+from engine.algorithms.threads import each
 from engine.geometry import Geometry
 from properties.benchmark import CASES
 from properties.cases.data import arrays
@@ -449,3 +452,134 @@ def test_a_layer_takes_no_more_than_2_mib(letter: str, part: str) -> None:
 @pytest.mark.parametrize("letter", ["b", "c", "e", "m"])
 def test_the_memory_does_not_grow_with_the_batch(letter: str, part: str) -> None:
     assert peak(letter, part, batch=4) <= MEMORY
+
+
+# ---- Threads: their number changes no bit, and what happens in one reaches the caller ----
+
+SMALL = {"BUFFER": 1 << 11, "FEW_ELEMENTS": 1 << 8, "PLACES": 12}  # many blocks of small calls
+LINES = [
+    "conv2d((3, 4, 9, 17), (6, 2, 3, 3), bias=(6,), stride=2, padding=1, groups=2, data='reals:1')",
+    "conv2d((2, 6, 14, 20), (6, 1, 5, 3), padding=2, groups=6, data='reals:2')",
+    "conv1d((2, 8, 60), (5, 8, 1), data='reals:3')",
+    "conv3d((1, 3, 6, 7, 8), (4, 3, 2, 2, 3), dilation=(1, 2, 1), data='reals:4')",
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread_again() -> Iterator[None]:
+    yield
+    engine.set_num_threads(1)
+
+
+def results(line: str, threads: int) -> list[bytes]:
+    """The output and the gradients."""
+    case = parse(line)
+    filled, names = arrays(case), case.arguments
+    x, w = filled.operands["input"], filled.operands["weight"]
+    engine.set_num_threads(threads)
+    y = getattr(engine, case.op)(**filled.operands, **names)
+    gy = filled.grad_output(y.shape)
+    by_input = getattr(engine.grad, f"{case.op}_input")(x.shape, w, gy, **names)
+    by_weight = getattr(engine.grad, f"{case.op}_weight")(x, w.shape, gy, **names)
+    return [array.tobytes() for array in (y, by_input, by_weight)]
+
+
+@pytest.mark.parametrize("limits", [SMALL, {**SMALL, **BLOCKED}, {}])
+@pytest.mark.parametrize("line", LINES)
+def test_the_number_of_threads_changes_no_bit(line: str, limits: dict[str, Any]) -> None:
+    with lowered(**limits):
+        expected = results(line, 1)
+        assert [results(line, threads) for threads in (2, 3)] == [expected, expected]
+
+
+def test_blocks_are_computed_at_the_same_time() -> None:
+    engine.set_num_threads(3)
+    meeting = threading.Barrier(3, timeout=20)
+    blocks: list[tuple[Any, ...]] = [(), (), ()]
+    each(lambda: print(meeting.wait()), blocks)  # one thread would wait for ever
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_block_is_computed_once(threads: int) -> None:
+    engine.set_num_threads(threads)
+    seen: list[tuple[int, str]] = []
+    each(lambda *block: seen.append(block), zip(range(50), "ab" * 25, strict=True))
+    assert sorted(seen) == [*zip(range(50), "ab" * 25, strict=True)]
+
+
+def test_the_caller_alone_asks_for_blocks() -> None:
+    engine.set_num_threads(2)
+    asked, meeting = set(), threading.Barrier(2, timeout=20)
+
+    def blocks() -> Iterator[tuple[()]]:
+        for _ in range(4):
+            asked.add(threading.get_ident())
+            yield ()
+
+    each(lambda: print(meeting.wait()), blocks())
+    assert asked == {threading.get_ident()}
+
+
+def test_no_block_is_no_call() -> None:
+    engine.set_num_threads(2)
+    each(pytest.fail, [])
+
+
+def test_an_error_in_any_thread_reaches_the_caller() -> None:
+    engine.set_num_threads(2)
+    caller, meeting = threading.get_ident(), threading.Barrier(2, timeout=20)
+
+    def fails_elsewhere(block: int) -> None:
+        meeting.wait()
+        assert threading.get_ident() == caller, "in a further thread"
+
+    with pytest.raises(AssertionError, match="in a further thread"):
+        each(fails_elsewhere, [(0,), (1,)])
+
+
+def test_threads_have_the_callers_error_state() -> None:
+    engine.set_num_threads(2)
+    meeting, seen = threading.Barrier(2, timeout=20), []
+
+    def look(block: int) -> None:
+        meeting.wait()
+        seen.append(np.geterr()["over"])
+
+    with np.errstate(over="call"):
+        each(look, [(0,), (1,)])
+    assert seen == ["call", "call"]
+
+
+def test_there_is_one_thread_at_first_and_as_many_as_are_set() -> None:
+    assert engine.get_num_threads() == 1
+    engine.set_num_threads(4)
+    assert engine.get_num_threads() == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "text"),
+    [
+        (0, ValueError, "at least 1, got 0"),
+        (-1, ValueError, "at least 1, got -1"),
+        (2.0, TypeError, "an integer, got float"),
+        (True, TypeError, "an integer, got bool"),
+    ],
+)
+def test_a_number_that_cannot_be_set_is_rejected(
+    number: Any, error: type[Exception], text: str
+) -> None:
+    engine.set_num_threads(2)
+    with pytest.raises(error, match=f"^set_num_threads: expected {text}$"):
+        engine.set_num_threads(number)
+    assert engine.get_num_threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_a_forked_process_has_one_thread() -> None:
+    engine.set_num_threads(2)
+    each(lambda block: None, [(0,), (1,)])
+    child = os.fork()
+    if child == 0:
+        os._exit(engine.get_num_threads())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

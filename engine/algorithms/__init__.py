@@ -8,6 +8,7 @@
 | `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
 | `exact` | integers as floats, where that is exact | integers, before the choice |
+| `threads` | blocks at the same time | where more than one thread is set |
 
 All are n-dimensional, and exact where no sum is rounded. Beyond operands and result they take
 2 MiB for float32, or what one sample's columns or one row's slab of the kernel takes.

@@ -18,11 +18,14 @@ bytes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import cut, pieces, read, taps, with_rows
 from .plan import Block, for_band, for_panel, part, whole
+from .threads import each
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
@@ -32,10 +35,22 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
         kernels = by_row(w[:, :, channels])  # (G, O, kr·J)
-        for groups, place, source, target in pieces(g, most, x, y):
-            slabs = slabbed(g, most, source[:, channels], place, target)
-            multiply(kernels[groups], slabs, target, channels.start > 0)
-            del slabs  # before the next block takes its memory
+        each(partial(compute, g, most, kernels, channels), pieces(g, most, x, y))
+
+
+def compute(
+    g: Geometry,
+    most: Block,
+    w: Array,
+    channels: slice,
+    groups: slice,
+    place: Sizes,
+    x: Array,
+    y: Array,
+) -> None:
+    """One block, added to that of earlier channels: (G, O, kr·J), (G, C, *X) -> (G, O, r, c)."""
+    slabs = slabbed(g, most, x[:, channels], place, y)
+    multiply(w[groups], slabs, y, channels.start > 0)
 
 
 def by_row(w: Array) -> Array:

@@ -14,13 +14,15 @@ Costs 2·O·C·K·Y flops, and copies K / kr times the input. Memory: `limits.BU
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import cut, met_by_phase, read, taps, with_rows
-from .plan import for_correlate, part
+from .plan import Block, for_correlate, part
+from .threads import each
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
@@ -31,18 +33,22 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     *leading, kr, kc = g.kernel_size
     total = np.zeros((kr, g.groups, g.channels, *leading, kc, g.filters), x.dtype)
     most = for_correlate(g, x.itemsize)
-    for groups, channels, rows, columns in product(
-        cut(g.groups, most.groups),
-        cut(g.channels, most.channels),
-        cut(g.output_size[-2], most.rows),
-        cut(g.output_size[-1], most.columns),
-    ):
+    parts = product(cut(g.groups, most.groups), cut(g.channels, most.channels))
+    each(partial(correlate, g, most, x, gy, total), parts)
+    by_filter = np.moveaxis(np.moveaxis(total, -1, 2), 0, -2)  # (G, O, C, …, kr, kc)
+    gw[...] = by_filter.reshape(gw.shape)
+
+
+def correlate(
+    g: Geometry, most: Block, x: Array, gy: Array, total: Array, groups: slice, channels: slice
+) -> None:
+    """Some groups and channels: (N, G, C, *X), (N, G, O, *Y) -> total (kr, G, C, …, kc, O)."""
+    cuts = product(cut(g.output_size[-2], most.rows), cut(g.output_size[-1], most.columns))
+    for rows, columns in cuts:
         for n, *lead in np.ndindex(g.batch, *g.output_size[:-2]):
             outputs = gy[n, groups, :, *lead, rows, columns]  # (G, O, r, c)
             place = (*lead, rows.start, columns.start)
             add(g, x[n, groups, channels], outputs, place, total[:, groups, channels])
-    by_filter = np.moveaxis(np.moveaxis(total, -1, 2), 0, -2)  # (G, O, C, …, kr, kc)
-    gw[...] = by_filter.reshape(gw.shape)
 
 
 def add(g: Geometry, x: Array, gy: Array, place: Sizes, total: Array) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 from ..geometry import Array, Geometry, Sizes
 from .blocks import box, cut
 from .plan import for_col2im, for_im2col, for_weight, is_one_block
+from .threads import each
 
 
 class Layout(NamedTuple):
@@ -103,8 +104,8 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     if is_one_block(g):
         multiply(g, x, w, y)
     else:
-        for samples, rows, h in blocks(g):
-            multiply(h, x[samples], w, y[samples, :, rows])
+        parts = blocks(g)
+        each(multiply, ((h, x[n], w, y[n, :, rows]) for n, rows, h in parts))
 
 
 def multiply(g: Geometry, x: Array, w: Array, y: Array) -> None:

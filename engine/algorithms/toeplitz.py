@@ -21,11 +21,14 @@ bytes.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import box, corner, cut, met_by_phase, pieces
 from .plan import Block, for_toeplitz
+from .threads import each
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
@@ -34,10 +37,22 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
         kernels = repeated(w[:, :, channels], most)  # (kc, G, O, t, V·J)
-        for groups, place, source, target in pieces(g, most, x, y):
-            found = products(g, most, kernels[:, groups], source[:, channels], place, target)
-            np.add(target, found, out=target) if channels.start else np.copyto(target, found)
-            del found  # before the next block takes its memory
+        each(partial(compute, g, most, kernels, channels), pieces(g, most, x, y))
+
+
+def compute(
+    g: Geometry,
+    most: Block,
+    w: Array,
+    channels: slice,
+    groups: slice,
+    place: Sizes,
+    x: Array,
+    y: Array,
+) -> None:
+    """One block, added to that of earlier channels: (…, t, V·J), (G, C, *X) -> (G, O, r, c)."""
+    found = products(g, most, w[:, groups], x[:, channels], place, y)
+    np.add(y, found, out=y) if channels.start else np.copyto(y, found)
 
 
 def repeated(w: Array, most: Block) -> Array:
