@@ -131,7 +131,7 @@ def _session(config: pytest.Config, folder: Path) -> Session:
         if asked := config.getoption("--errors"):
             engine.errors = Errors(asked)
         options = Options.of(config, engine)
-        _can_be_written(config)
+        _check_files(config)
         baseline = baseline_of(config, engine, folder)
     except (EngineError, pytest.UsageError) as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -141,12 +141,12 @@ def _session(config: pytest.Config, folder: Path) -> Session:
     return Session(engine, options, crashlog, baseline=baseline)
 
 
-def _can_be_written(config: pytest.Config) -> None:
-    """Say at once, and not when all is computed, that a file has no place."""
-    for option in ("--report", "--failing"):
+def _check_files(config: pytest.Config) -> None:
+    """Say at once, and not when all is computed, that a file can't be written."""
+    for option in ("--report", "--failing", "--write-known", "--survey-file"):
         if name := config.getoption(option):
-            folder = Path(name).absolute().parent
-            if not os.access(folder, os.W_OK) or Path(name).is_dir():
+            path = Path(name).absolute()
+            if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
                 raise pytest.UsageError(
                     f"{option}: expected a file that can be written, got {name}: create its "
                     "folder, or name another place"

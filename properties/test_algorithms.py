@@ -496,7 +496,9 @@ def test_blocks_are_computed_at_the_same_time() -> None:
     engine.set_num_threads(3)
     meeting = threading.Barrier(3, timeout=20)
     blocks: list[tuple[Any, ...]] = [(), (), ()]
-    each(lambda: print(meeting.wait()), blocks)  # one thread would wait for ever
+    places: list[int] = []
+    each(lambda: places.append(meeting.wait()), blocks)  # one thread would wait in vain
+    assert sorted(places) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -509,20 +511,17 @@ def test_each_block_is_computed_once(threads: int) -> None:
 
 def test_the_caller_alone_asks_for_blocks() -> None:
     engine.set_num_threads(2)
-    asked, meeting = set(), threading.Barrier(2, timeout=20)
-
-    def blocks() -> Iterator[tuple[()]]:
-        for _ in range(4):
-            asked.add(threading.get_ident())
-            yield ()
-
-    each(lambda: print(meeting.wait()), blocks())
+    meeting, asked = threading.Barrier(2, timeout=20), set[int]()
+    blocks = ((asked.__ior__({threading.get_ident()}),) for _ in range(4))
+    each(lambda block: print(meeting.wait()), blocks)
     assert asked == {threading.get_ident()}
 
 
 def test_no_block_is_no_call() -> None:
     engine.set_num_threads(2)
-    each(pytest.fail, [])
+    called: list[tuple[Any, ...]] = []
+    each(lambda *block: called.append(block), [])
+    assert called == []
 
 
 def test_an_error_in_any_thread_reaches_the_caller() -> None:
@@ -579,7 +578,5 @@ def test_a_number_that_cannot_be_set_is_rejected(
 def test_a_forked_process_has_one_thread() -> None:
     engine.set_num_threads(2)
     each(lambda block: None, [(0,), (1,)])
-    child = os.fork()
-    if child == 0:
-        os._exit(engine.get_num_threads())
+    child = os.fork() or os._exit(engine.get_num_threads())
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1

@@ -44,7 +44,7 @@ def test_no_call_depends_on_the_calls_before_it(
     return None if sequence.at_once else session.in_order(sequence)
 
 
-@for_all(strategies.at_once, plainly=at_once, part=0.1, takes=CaseSequence)
+@for_all(strategies.at_once, plainly=at_once, part=0.15, takes=CaseSequence)
 def test_no_call_depends_on_another_at_the_same_time(
     sequence: CaseSequence, session: Session
 ) -> Verdict | None:

@@ -43,7 +43,9 @@ BITS = {
 }
 
 SIGNIFICAND = {"float16": 11, "float32": 24, "float64": 53, "complex64": 24, "complex128": 53}
-BEYOND = 10  # one in four sums of √K products of factors below 2**10 / √√K reaches 2**16
+# Products of factors below 2**10 reach 2**16, where float16 overflows, now and then. A sum of K of
+# them is some √K times as large, so that each factor is that much smaller: by the root of √K.
+BEYOND = 10
 FEW = 8  # what `lopsided` leaves of the sparse side of one sum
 
 
@@ -240,7 +242,7 @@ def _exponent(place: Place) -> int:
     least = int(limits.minexp) + 1
     large, small = (most, least) if place.is_only else (most // 2, (least + 2) // 2)
     if BITS[place.dtype.name] > SIGNIFICAND[place.dtype.name]:  # results are narrower than sums
-        most = int(limits.maxexp)  # √K is shared by two factors
+        most = int(limits.maxexp)
         large = most if place.is_only else BEYOND - place.terms.bit_length() // 4
     if _shares(place.case):  # each may stand in the place of another
         return large

@@ -22,8 +22,8 @@ from .watchdog import Overdue, Timer
 
 PATIENCE = 1.0  # seconds of processor time that the smallest call may take
 IMPATIENCE = 0.1  # the same where a call has already hung: this need not be waited for again
-SLOWEST = 1e-5  # seconds that a multiply-add may take, of an upper bound on them
-THOUSAND = 1000  # times what the pace says, that one call may take instead
+SLOWEST = 1e-5  # seconds for each multiply-add, as `work` counts them
+MOST = 1000  # times what the pace predicts
 LONGEST = 12  # calls of the engine, at its pace, that one may take: three, and some to wait for
 
 
@@ -213,13 +213,13 @@ class Engine:
             raise error
 
     def _time(self, case: Case, operands: Operands) -> float:
-        """The seconds that a call may take: as its work may need, but no thousand times as long as
-        the engine's pace says; less where a call has already hung."""
+        """The seconds that a call may take: as the slowest engine needs, but at most 1000 times
+        what the engine's pace predicts; a tenth of that where a call has already hung."""
         slowest = work(OPS[case.op], operands) * SLOWEST
         usual = self.paces.get(case.op, Pace()).seconds(case)
         if usual:
-            slowest = min(slowest, THOUSAND * usual)
-        return self.patience + max(self.patience * slowest, LONGEST * usual)
+            slowest = min(slowest, MOST * usual)
+        return self.patience + max(self.patience / PATIENCE * slowest, LONGEST * usual)
 
     def results(self, case: Case, operands: Operands, grad_output: Any = None) -> Results:
         """What the call means, whatever the form of its line: the output and, with `grad_output`,

@@ -67,6 +67,7 @@ class Mismatch(AssertionError):
         self.fault: tuple[str, str] | None = None  # a known one: the name of its kind, its line
         self.shown = ""  # the name of the kind as which it showed first, where it is another one
         self.depends = False  # on earlier calls, or on chance: it does not show alone
+        self.once = False  # nothing was found that shows it again
         self.settled = False  # whether it is the smallest failure of its fault
         super().__init__(f"{type(self).__name__}: {headline}\n  {case}")
 

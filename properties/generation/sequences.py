@@ -50,8 +50,8 @@ def build_at_once(
     """A valid case, and at the same time the same on other data, or on another input with the same
     weights, so of one layer, or a variation of it."""
     first = build(choose, ops, menu)
-    varied = pick(choose, variations(dtypes))
-    vary = pick(choose, (other_data, other_input, varied, varied))
+    varied, stepped = pick(choose, variations(dtypes)), pick(choose, STEPS)
+    vary = pick(choose, (other_data, other_input, varied, stepped, stepped))
     return CaseSequence((first, vary(choose, first)), at_once=True)
 
 
@@ -195,6 +195,9 @@ VARIATIONS: dict[str, Vary] = {
     "dtype": other_dtype,
     "rejected": rejected,
 }
+
+
+STEPS = [VARIATIONS[name] for name in ("stride", "dilation", "padding", "size")]
 
 
 def variations(dtypes: Sequence[str]) -> list[Vary]:

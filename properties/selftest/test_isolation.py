@@ -308,6 +308,51 @@ def test_a_call_that_was_never_judged_is_found_as_a_variation() -> None:
     assert isinstance(found.source, CaseSequence)
 
 
+def striding_twice() -> Session:
+    """As `remembering`, and wrong at once where the stride is 3."""
+    kept: dict[Any, Any] = {}
+
+    def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, **rest: Any) -> Any:
+        y = engine.conv1d(input, weight, bias, kept.setdefault(input.shape, stride), **rest)
+        return y if stride != 3 else y + 1
+
+    return session_of(conv1d)
+
+
+def test_a_call_that_fails_by_itself_is_not_what_another_one_needed() -> None:
+    session = striding_twice()
+    session.alone, session.crashlog = Isolation(striding_twice()), CrashLog()
+    four = parse(str(SECOND).replace("3", "4"))
+    with suppress(Mismatch):
+        session.check(equals, SECOND)  # much like what fails next, and wrong by itself
+    found = confirmed(session, equals, failure(session, four))
+    assert isinstance(found.source, CaseSequence)
+    assert found.case.arguments["stride"] != 3
+
+
+def twice() -> Session:
+    """A session whose engine takes an invalid call when it is made again."""
+    seen: list[Any] = []
+
+    def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, **rest: Any) -> Any:
+        if stride == 0 and seen:
+            return weight
+        seen.append(stride)
+        return engine.conv1d(input, weight, bias, stride, **rest)
+
+    return session_of(conv1d)
+
+
+def test_an_invalid_call_that_is_taken_when_it_is_made_again_is_found() -> None:
+    case = parse("conv1d((1, 1, 1), (1, 1, 1), stride=0, blame='stride')")
+    session = twice()
+    session.alone, session.crashlog = Isolation(twice()), CrashLog()
+    session.check(equals, case)
+    found = confirmed(session, equals, failure(session, case))
+    assert isinstance(found.source, CaseSequence)
+    assert (len(found.source.cases), found.case.blame) == (2, "stride")
+
+
 LIKE = "conv1d((1, 1, 4), (1, 1, 2), stride=2, data='ramp')"
 
 

@@ -15,6 +15,7 @@ from properties.cases.sequence import CaseSequence
 from properties.comparison.engine import Engine
 from properties.comparison.mismatch import (
     ArgumentModified,
+    EngineCrash,
     EngineHang,
     GradientMismatch,
     Mismatch,
@@ -226,7 +227,7 @@ def test_what_no_fault_simplifies_is_grouped_by_kind() -> None:
 def test_the_headline_counts_faults_and_tests() -> None:
     faults = merged(SMALLEST, SMALLEST, record(ONES))
     assert listed(faults.ranked(), faults.tests) == (
-        "1 fault and 1 kind of failure that was not shrunk in 3 failing tests"
+        "1 fault and 1 kind of failure not shrunk in 3 failing tests"
     )
 
 
@@ -275,8 +276,8 @@ def test_conduct_of_which_the_same_is_said_is_one_fault() -> None:
     assert summed(merged(small, small, large, other)) == [(TAPS, 3), (ONES, 1)]
 
 
-def raised(line: str, text: str) -> dict[str, Any]:
-    return record(line, RejectedValid, settled=True, details=(("raised", text),))
+def raised(line: str, text: str, **more: Any) -> dict[str, Any]:
+    return record(line, RejectedValid, settled=True, details=(("raised", text),), **more)
 
 
 def test_errors_of_the_same_words_are_one_fault() -> None:
@@ -284,6 +285,72 @@ def test_errors_of_the_same_words_are_one_fault() -> None:
     same = raised(STRIDE, "ValueError: no shape (7,) in (1, 15)")
     other = raised(ONES, "ValueError: no size 7")
     assert summed(merged(first, first, same, other)) == [(TAPS, 3), (ONES, 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "function"),
+    [
+        ("AssertionError: ", "AssertionError: ", ""),
+        ("ValueError: no float16", "ValueError: no float64", ""),
+        ("ValueError: no size 1", "ValueError: no size 2", "grad.conv1d_input"),
+    ],
+)
+def test_errors_that_may_have_two_causes_are_two_faults(
+    first: str, second: str, function: str
+) -> None:
+    two = raised(TAPS, first), raised(STRIDE, second, function=function)
+    assert len(merged(*two).ranked()) == 2
+
+
+def test_what_is_given_to_another_fault_keeps_its_kinds_and_relations() -> None:
+    first = record(TAPS, ArgumentModified, settled=True)
+    other = record(STRIDE, ArgumentModified, settled=True)
+    by_relation = record(LARGE, RelationBroken, fault=["ArgumentModified", STRIDE])
+    faults = merged(first, first, first, other, by_relation)
+    (fault,) = faults.ranked()
+    assert (fault.kinds, [*fault.relations]) == ({"RelationBroken": [LARGE]}, ["test_equal"])
+    assert lines_of([fault])[LARGE] == "RelationBroken"
+    assert faults.given == {("ArgumentModified", STRIDE): ("ArgumentModified", TAPS)}
+
+
+def test_an_exception_and_a_death_at_one_case_are_two_faults() -> None:
+    text = (("raised", "IndexError: no"),)
+    exception = record(ONES, EngineCrash, settled=True, details=text)
+    assert len(merged(exception, record(STRIDE, EngineCrash, settled=True)).ranked()) == 2
+
+
+def test_a_death_is_no_known_exception() -> None:
+    session = session_of(flipped)
+    known, last = (EngineCrash(parse(line), session.engine, "ends") for line in (ONES, STRIDE))
+    session.triage.add(known)
+    assert session.triage.death(last) == ("EngineCrash", ONES)
+    other = session_of(flipped)
+    known.details = (("raised", "IndexError: no"),)
+    other.triage.add(known)
+    assert other.triage.death(last) is None
+
+
+def test_what_fails_at_once_does_not_go_to_what_fails_in_order() -> None:
+    found = ValueMismatch(parse(ONES), Engine("planted", engine), "output is wrong")
+    found.sequence = CaseSequence((parse(ONES), parse(TAPS)), at_once=True)
+    found.settled = found.depends = True
+    assert len(merged(after(TAPS), described(found)).ranked()) == 2
+
+
+def test_two_faults_at_one_line_are_listed_once_by_the_more_telling_kind() -> None:
+    faults = merged(record(TAPS, ArgumentModified, settled=True), SMALLEST).ranked()
+    text = failing_file(faults, 2, "engine", "failing.txt").splitlines()
+    assert text[1:] == [
+        "# the smallest case of each fault, most telling first",
+        *(f"{TAPS}  # ValueMismatch", "# all others that failed", f"{LARGE}  # ValueMismatch"),
+    ]
+
+
+def test_ranking_twice_changes_nothing() -> None:
+    faults = merged(SMALLEST, record(LARGE), record(STRIDE, ShapeMismatch, settled=True))
+    assert faults.ranked() is faults.ranked()
+    faults.add("test_engine.py::another", SMALLEST)
+    assert faults.tests == 4
 
 
 def test_a_hang_at_a_larger_case_is_the_same_fault() -> None:
@@ -297,7 +364,7 @@ def test_a_wrong_value_at_a_larger_case_may_be_another_fault() -> None:
 
 
 def test_what_was_seen_once_says_so() -> None:
-    (fault,) = merged(record(LARGE, depends=True)).ranked()
+    (fault,) = merged(record(LARGE, depends=True, once=True)).ranked()
     (first, *_) = shortly(fault, above=False)
     assert first.endswith("not alone, and not after the calls before it: earlier ones, or chance")
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ..cases.case import Case
 from ..cases.line import CaseError, parse
 from ..cases.operation import OPS
-from ..cases.sequence import CaseSequence, is_in_order
+from ..cases.sequence import CaseSequence, is_at_once, is_in_order
 from ..comparison.mismatch import (
     GradientMismatch,
     MarginalGradientMismatch,
@@ -25,7 +25,7 @@ from ..comparison.mismatch import (
     ValueMismatch,
 )
 from ..triage.faults import DEATHS
-from ..triage.triage import Key, Stopwatch
+from ..triage.triage import Key, Stopwatch, has_raised
 from .earlier_calls import LIMIT, Search, after_others
 from .explanation import explained
 from .isolation import Sparing
@@ -86,8 +86,8 @@ def _cause(session: Session, predicate: Predicate, found: Mismatch, *, limited: 
     if is_relation and (direct := _against_torch(session, found)):
         return settled(session, by_oracle, direct, limited=limited)
     found = copy(found)
-    found.settled = found.sequence is not None or not found.depends
-    if not found.settled:  # nothing shows it again
+    found.settled = not found.once
+    if found.once:
         return found
     explained(session, predicate, found)
     session.triage.add(found)
@@ -98,10 +98,14 @@ def _cause(session: Session, predicate: Predicate, found: Mismatch, *, limited: 
 def _against_torch(session: Session, found: Mismatch) -> Mismatch | None:
     """How the case of `found`, or a call that a relation makes of it, differs from torch alone."""
     sides = [text for name, text in found.details if name in ("left", "right")]
-    with suppress(ImportError):  # where there is torch
-        for case in (found.case, *(call for text in sides for call in _calls(text))):
-            if direct := session.verdict_of(by_oracle, case):
-                return direct
+    cases = (found.case, *(call for text in sides for call in _calls(text)))
+    return next(filter(None, (_by_torch(session, case) for case in cases)), None)
+
+
+def _by_torch(session: Session, case: Case) -> Mismatch | None:
+    """How `case` differs from torch; where there is no torch, nothing is known of that."""
+    with suppress(ImportError):
+        return session.verdict_of(by_oracle, case)
     return None
 
 
@@ -131,7 +135,7 @@ def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[P
         if in_a_row := _in_a_row(session, found.sequence):
             return in_order, in_a_row
     if call := called(found):
-        direct = session.verdict_of(by_oracle, call)
+        direct = _by_torch(session, call)
         if type(direct) is type(found):
             return by_oracle, copy(direct)
     plain = PLAIN.get(type(found))
@@ -158,12 +162,11 @@ def called(found: Mismatch) -> Case | None:
 
 def _in_a_row(session: Session, sequence: CaseSequence) -> Mismatch | None:
     """How calls at once fail one after another, in one order or the other."""
-    rows = (sequence.cases, sequence.cases[::-1]) if sequence.at_once and session.alone else ()
-    for cases in rows:
-        found = session.alone and session.alone(in_order, CaseSequence(cases))
-        if isinstance(found, Mismatch):
-            return found
-    return None
+    if session.alone is None or not sequence.at_once:
+        return None
+    rows = map(CaseSequence, (sequence.cases, sequence.cases[::-1]))
+    results = (session.alone(in_order, row) for row in rows)
+    return next((found for found in results if isinstance(found, Mismatch)), None)
 
 
 def _known(session: Session, predicate: Predicate, found: Mismatch) -> Key | None:
@@ -173,9 +176,10 @@ def _known(session: Session, predicate: Predicate, found: Mismatch) -> Key | Non
     """
     for key, case in session.triage.candidates(found):
         failure = session.verdict_of(predicate, case) or _crashes(session, found, case)
-        if failure is not None and type(failure).__name__ in (key[0], type(found).__name__):
+        kinds = (key[0], type(found).__name__)
+        if failure and type(failure).__name__ in kinds and has_raised(failure) == has_raised(found):
             return key
-    of_state = session.triage.after_others(found)
+    of_state = None if is_at_once(found.source) else session.triage.after_others(found)
     if of_state and (is_in_order(found.source) or not _shows_alone(session, predicate, found)):
         found.depends = True
         return of_state
@@ -183,8 +187,11 @@ def _known(session: Session, predicate: Predicate, found: Mismatch) -> Key | Non
 
 
 def _crashes(session: Session, found: Mismatch, case: Case) -> Mismatch | None:
-    """How `case` fails as a call, where `found` is a crash or a hang: a relation may not ask it."""
-    return session.verdict_of(by_oracle, case) if type(found).__name__ in DEATHS else None
+    """How `case` fails by itself, where `found` is a crash or a hang.
+
+    The relation that `found` breaks may say nothing about this case.
+    """
+    return _by_torch(session, case) if type(found).__name__ in DEATHS else None
 
 
 def _shows_alone(session: Session, predicate: Predicate, found: Mismatch) -> bool:
@@ -220,4 +227,5 @@ def confirmed(session: Session, predicate: Predicate, found: Mismatch) -> Mismat
     alone = session.alone(predicate, found.source)
     if isinstance(alone, Mismatch):
         return alone
-    return after_others(session.alone, found, session.draws, session.before(found))
+    before = [*session.before(found), *found.recent[:-1]]
+    return after_others(session.alone, found, session.draws, before)

@@ -2,7 +2,8 @@
 
 What an engine keeps from one call, and takes for another's, it keeps for a call that is much like
 the other. So the calls before that are most alike are tried first, each alone; then variations of
-the call that fails, each between two calls of it; and then all of the last calls, ever more.
+the call that fails, each between two calls of it; and then the last calls together, twice as many
+each time.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from ..cases.case import Case
 from ..cases.line import parse_source
 from ..cases.sequence import CaseSequence, cases_of
-from ..comparison.mismatch import Mismatch
+from ..comparison.mismatch import EngineCrash, EngineHang, Mismatch
 from ..generation.sampling import choosing
 from ..generation.sequences import VARIATIONS
 from ..shrinking import smallest, smallest_sequence
-from .session import Elsewhere, Predicate, Source, in_order
+from .session import Elsewhere, Predicate, Source, by_oracle, in_order
 
 LIMIT = 10.0  # seconds for each search among processes: one costs some 15 ms
 ALIKE = 60  # calls before that are tried alone
@@ -50,6 +51,7 @@ def after_others(
     own = cases_of(found.source)
     search = Search(alone, in_order, found, draws)
     if not (search.any_of(_suspects(own, before)) or search.shortest_end(before[-LAST:], own)):
+        found.once = True
         found.headline += ", seen once: not alone, and not after the calls before it"
         return found
     found = search.smallest()
@@ -60,12 +62,14 @@ def after_others(
 
 def _suspects(own: Cases, before: Sequence[str]) -> Iterator[Cases]:
     """Short sequences that may show what `own` shows after all of `before`."""
+    yield (*own, *own)
     last = own[-1]
     different = [line for line in dict.fromkeys(reversed(before)) if line != str(last)]
     for line in heapq.nlargest(ALIKE, different, key=lambda line: likeness(line, str(last))):
         yield (*cases_of(parse_source(line)), *own)
     choose = choosing(0)
-    for vary in [*VARIATIONS.values()] * TIMES if last.blame is None else ():
+    is_valid = last.blame is None and last.output_shape is not None
+    for vary in [*VARIATIONS.values()] * TIMES if is_valid else ():
         yield (*own, vary(choose, last), last)
 
 
@@ -86,7 +90,7 @@ class Search:
         self, alone: Elsewhere, predicate: Predicate, found: Mismatch, draws: Draws
     ) -> None:
         self._alone, self._predicate, self._draws = alone, predicate, draws
-        self._found, self._kind = found, type(found)
+        self._found, self._kind, self._own = found, type(found), cases_of(found.source)
         self._until = time.monotonic() + LIMIT
 
     def fails(self, source: Source) -> bool:
@@ -108,11 +112,22 @@ class Search:
         return _shortest((*earlier, *own), self._fails_somehow) is not None
 
     def _fails_somehow(self, cases: Cases) -> bool:
-        """A relation may break where a value of the sequence is wrong."""
-        self._kind = Mismatch
-        fails = self.fails(CaseSequence(cases))
+        """Whether a call fails that does not fail alone: by whatever kind, but for a death.
+
+        A relation may break where a value of the sequence is wrong.
+        """
+        before, self._kind = self._found, Mismatch
+        fails = self.fails(CaseSequence(cases)) and self._is_of_others(self._found, type(before))
+        if not fails:
+            self._found = before
         self._kind = type(self._found)
         return fails
+
+    def _is_of_others(self, result: Mismatch, kind: type[Mismatch]) -> bool:
+        if isinstance(result, (EngineCrash, EngineHang)):  # which of the calls it was is not known
+            return type(result) is kind
+        alone = result.case not in self._own and self._alone(by_oracle, result.case)
+        return not isinstance(alone, Mismatch)
 
     def smallest(self) -> Mismatch:
         self._until = time.monotonic() + LIMIT
@@ -125,7 +140,10 @@ class Search:
 
 
 def _shortest(history: Cases, fails: Callable[[Cases], bool]) -> Cases | None:
-    """The fewest of the last cases that still fail: ever longer ends, then without ever less."""
+    """The fewest of the last cases that still fail.
+
+    Twice as many are taken until they fail; then halves, quarters … and single cases are left out.
+    """
     length = 2
     while not fails(history[-length:]):
         if length >= len(history):

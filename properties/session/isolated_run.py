@@ -8,6 +8,7 @@ judged in a process of its own, so that the failure has its case and is shrunk l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ..triage.crashlog import CrashLog
 from .confirmation import called
 from .earlier_calls import after_others
 from .isolation import CAN_FORK, Channel, Child, Death, Isolation, Judge, Sparing, here, settle_in
+from .report import described
 from .reporter import show
 from .session import Predicate, Result, Session, Source, by_oracle, in_order
 
@@ -102,11 +104,9 @@ class IsolatedRun:
         asked = self._session.options.cases or holds_against_baseline(item)
         if found is None or asked or self._session.excused(found):
             return []
-        whole = found.case
-        found.case = called(found) or whole
-        keys = [key for key, _ in self._session.triage.candidates(found)]
-        found.case = whole
-        found.fault = next((key for key in keys if key[0] == type(found).__name__), None)
+        last = copy(found)
+        last.case = called(found) or found.case
+        found.fault = self._session.triage.death(last)
         return self._failed(item, death, found) if found.fault else []
 
     def _excuses(self, death: Death) -> bool:
@@ -147,13 +147,17 @@ class IsolatedRun:
         return [read(config=self._config, data=report) for report in reports]
 
     def _of_death(self, item: pytest.Item, death: Death) -> Reports:
-        """The report of a test at which its process died, and did not again."""
+        """The report of a death that no careful run explains."""
         found = death.mismatch(self._session.engine) if predicate_of(item) else None
         if found:
             if not death.alone:
                 before = found.recent[:-1]
                 found = after_others(self._isolation, found, self._session.draws, before)
-            found.settled = bool(self._session.options.cases)  # exactly this is asked about
+            asked = bool(self._session.options.cases)  # about exactly this
+            found.settled = asked or (found.depends and not found.once)
+            if found.settled and not asked:
+                self._session.triage.add(found)
+                self._session.keep(described(found))
         return self._failed(item, death, found)
 
     def _failed(self, item: pytest.Item, death: Death, found: Mismatch | None) -> Reports:

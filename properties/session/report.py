@@ -61,6 +61,7 @@ def described(mismatch: Mismatch) -> dict[str, Any]:
         ),
         "settled": mismatch.settled,
         "depends": mismatch.depends or is_in_order(mismatch.source),
+        "once": mismatch.once,
         "fault": mismatch.fault,
         "origin": mismatch.origin,
         "shown": mismatch.shown or type(mismatch).__name__,

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 from ..cases.line import parse_source
-from ..cases.sequence import cases_of
+from ..cases.sequence import CaseSequence, cases_of
 from ..comparison.mismatch import EngineCrash, Mismatch
 from ..statistics.claims import claims
 from ..statistics.features import table
@@ -65,7 +65,7 @@ def parted(
     """The faults that are printed whole, in some lines, and only counted, `shown` above already."""
     settled = [fault for fault in ranked if fault.line and (fault.kind, fault.line) != shown]
     whole = settled[: None if verbose else BLOCKS - (shown is not None)]
-    others = [fault for fault in ranked if fault not in whole]
+    others = [fault for fault in ranked if not any(fault is one for one in whole)]
     others.sort(key=lambda fault: (fault.kind, fault.line) != shown)
     most = len(others) if verbose else SHORTLY
     return whole, others[:most], others[most:]
@@ -94,9 +94,12 @@ class Reporter:
         """Name the case at which a worker died: where there is no fork, it judges itself."""
         path = self.folder / str(report.node.gateway.id)
         if path.is_file() and (recent := lines(path.read_bytes())):
-            case = cases_of(parse_source(recent[-1]))[-1]
+            source = parse_source(recent[-1])
+            case = cases_of(source)[-1]
             headline = "the process died in this call, or after it"
-            show(report, [EngineCrash(case, self.session.engine, headline)])
+            found = EngineCrash(case, self.session.engine, headline)
+            found.sequence = source if isinstance(source, CaseSequence) else None
+            show(report, [found])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -120,7 +123,7 @@ class Reporter:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """One dot for ten tests of this package that pass: they are thousands, and hide others."""
-        path = self.config.rootpath / report.nodeid.partition("::")[0]
+        path = Path(os.path.normpath(self.config.rootpath / report.location[0]))
         if not (report.passed and report.when == "call" and path.is_relative_to(PACKAGE)):
             return None
         self.passed += 1
@@ -182,14 +185,17 @@ class Reporter:
         self._summarize(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
 
     def _summarize(self, terminalreporter: Any, *, green: bool) -> None:
+        is_complete = bool(self.faults)  # else the run was broken off before tests had reported
         for found in self._kept():
             if found["settled"]:
                 self.faults.describe(found)
-            elif not self.faults:
+            elif not is_complete:
                 self.faults.add("", {**found, "fault": None})
         if not (self.session.asked or self.faults or self.session.options.asked):
             return
         ranked = self.faults.ranked()
+        while self.shown in self.faults.given:
+            self.shown = self.faults.given[self.shown]
         if green or not ranked or self.config.get_verbosity() > 0:
             terminalreporter.section("convolutions checked against the reference")
             for line in summary(self.session.statistics):

@@ -1,5 +1,8 @@
 """The faults of a run: failures of all its processes, merged by kind and smallest case.
 
+Several smallest cases may show one fault: where one simplifies another, where all need earlier
+calls, or where the same is said of them.
+
 Most telling first. A wrong result of a valid call, or an error there, says more than a call that
 should have been rejected or two results that contradict each other; these say more than conduct,
 and that more than what is near a bound. Among equals, what more tests show comes first, then the
@@ -16,7 +19,7 @@ from typing import Any
 
 from ..cases.case import Case
 from ..cases.line import parse_source
-from ..cases.sequence import CaseSequence, cases_of, is_in_order
+from ..cases.sequence import CaseSequence, cases_of, is_at_once, is_in_order
 from ..shrinking import order, simplifies
 from .triage import GENTLE, Key, sort_of
 
@@ -33,7 +36,7 @@ CONDUCT = TIERS[2]
 TIER = {kind: tier for tier, kinds in enumerate(TIERS) for kind in kinds}
 
 
-NUMBERS = re.compile(r"\d+(, ?\d+)*,?")  # also those of a shape
+NUMBERS = re.compile(r"\b\d+(, ?\d+)*,?")  # also those of a shape, but not that of a dtype
 RELATION = "RelationBroken"
 DEATHS = ("EngineCrash", "EngineHang")  # kinds whose failures may end a process
 
@@ -71,12 +74,26 @@ def rank_of(kind: str) -> int:
 
 
 def _words(fault: Fault) -> tuple[str, ...]:
-    """What is said of conduct, or by an error that was raised, without its numbers."""
-    raised = dict(map(tuple, fault.found["rows"])).get("raised", "")
-    said = raised or (fault.found["headline"] if fault.kind in CONDUCT else "")
-    if not (fault.line and said):
+    """What is said of conduct, or by an error that a function raised, without its numbers."""
+    rows = dict(map(tuple, fault.found["rows"]))
+    conduct = fault.found["headline"] if fault.kind in CONDUCT else ""
+    raised = rows.get("raised", "")
+    if not raised.partition(": ")[2]:  # a bare assert says nothing
+        raised = ""
+    if not (fault.line and (raised or conduct)):
         return ()
-    return fault.kind, NUMBERS.sub("#", said)
+    function = rows.get("function", "") if raised else ""
+    return fault.kind, function, NUMBERS.sub("#", raised or conduct)
+
+
+def _raises(fault: Fault) -> bool:
+    return any(name == "raised" for name, _ in fault.found["rows"])
+
+
+def _first(alike: list[Fault], fault: Fault | None) -> Fault | None:
+    """The most telling of `alike`; None if that is `fault` itself."""
+    first = min(alike, key=lambda one: one.rank, default=None)
+    return None if first is fault else first
 
 
 def property_of(test: str) -> str:
@@ -89,13 +106,15 @@ class Faults:
 
     known: dict[Key, Fault] = field(default_factory=dict)
     unsettled: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # with their tests
+    given: dict[Key, Key] = field(default_factory=dict)  # faults that are one with another
+    _ranked: list[Fault] | None = None
 
     def __bool__(self) -> bool:
         return bool(self.known or self.unsettled)
 
     def describe(self, found: dict[str, Any]) -> Fault:
         """The fault of a failure that is the smallest of its kind, known from now on."""
-        key = found["kind"], found["line"]
+        key, self._ranked = (found["kind"], found["line"]), None
         return self.known.setdefault(key, Fault(*key, found))
 
     def add(self, test: str, found: dict[str, Any]) -> None:
@@ -103,6 +122,7 @@ class Faults:
         if found["settled"]:
             self._count(self.describe(found), test, found)
         else:
+            self._ranked = None
             self.unsettled.append((test, found))
 
     def _count(self, fault: Fault, test: str, found: dict[str, Any]) -> None:
@@ -116,7 +136,13 @@ class Faults:
             fault.relations[property_of(test)] = None
 
     def ranked(self) -> list[Fault]:
-        """All faults, most telling first, after what is not settled has found its own."""
+        """All faults, most telling first."""
+        if self._ranked is None:
+            self._ranked = self._merged()
+        return self._ranked
+
+    def _merged(self) -> list[Fault]:
+        """All faults, after what is not settled has found its own, and some are one."""
         rest: dict[str, Fault] = {}
         for test, found in self.unsettled:
             fault = self._fault_of(found) or rest.setdefault(
@@ -131,43 +157,47 @@ class Faults:
     def _join(self) -> None:
         """Of each kind, all but the first fault go to one that is simpler, where they may be one.
 
-        All that needs earlier calls goes to the first such fault. So do errors of the same words,
-        which one line of an engine raises, and conduct of which the same is said.
+        All that needs earlier calls goes to the first such fault, and so does that of which the
+        same is said. The first of a kind may go to another one by these, or if it is a death.
         """
         first: set[str] = set()
         for fault in sorted(self.known.values(), key=lambda fault: fault.rank):
             is_first = fault.kind not in first and fault.kind not in DEATHS
             simpler = None if is_first else self._simpler(fault)
-            other = self._after_others(fault.found) or self._same_words(fault) or simpler
-            if other is None or other is fault:
-                first.add(fault.kind)
-            else:
+            other = self._after_others(fault.found, fault) or self._same_words(fault) or simpler
+            if other:
                 self._give(fault, other)
+            else:
+                first.add(fault.kind)
 
     def _give(self, fault: Fault, other: Fault) -> None:
         """All that shows `fault` shows `other`."""
         del self.known[fault.kind, fault.line]
+        self.given[fault.kind, fault.line] = other.kind, other.line
         other.tests |= fault.tests
-        other.lines |= (shown := {fault.found["line"]: None, **fault.lines})
-        if fault.kind != other.kind:
-            other.kinds.setdefault(fault.kind, []).extend(shown)
+        other.relations |= fault.relations
+        shown = {fault.found["line"]: None, **fault.lines}
+        other.lines |= shown
+        elsewhere = {line for lines in fault.kinds.values() for line in lines}
+        own = {fault.kind: [line for line in shown if line not in elsewhere]}
+        for kind, lines in {**fault.kinds, **own}.items():
+            if kind != other.kind and lines:
+                other.kinds.setdefault(kind, []).extend(lines)
 
-    def _after_others(self, found: dict[str, Any]) -> Fault | None:
-        """The fault of what shows only after other calls, if `found` does: the most telling."""
-        if not found["depends"]:
+    def _after_others(self, found: dict[str, Any], fault: Fault | None = None) -> Fault | None:
+        """The most telling fault, but `fault`, of what shows only after other calls, as `found`."""
+        if not found["depends"] or is_at_once(parse_source(found["line"])):
             return None
         sort = sort_of(found["kind"])
         known = [fault for fault in self.known.values() if sort_of(fault.kind) == sort]
         alike = [fault for fault in known if fault.line and is_in_order(fault.source)]
-        return min(alike, key=lambda fault: fault.rank, default=None)
+        return _first(alike, fault)
 
     def _same_words(self, fault: Fault) -> Fault | None:
-        """The most telling fault of which the same is said, as of one argument or by one error."""
+        """The most telling fault but `fault` whose error or headline has the same words."""
         words = _words(fault)
-        if not words:
-            return None
-        alike = [other for other in self.known.values() if _words(other) == words]
-        return min(alike, key=lambda fault: fault.rank)
+        alike = [other for other in self.known.values() if words and _words(other) == words]
+        return _first(alike, fault)
 
     def _simpler(self, fault: Fault) -> Fault | None:
         """A fault whose case simplifies that of `fault`.
@@ -178,7 +208,8 @@ class Faults:
         large = fault.source
         for other in self.known.values():
             kinds, small = {other.kind, fault.kind}, other.source
-            may_be_one = (len(kinds) == 2 and kinds <= {*GENTLE}) or kinds <= {*DEATHS}
+            deaths = kinds <= {*DEATHS} and not (_raises(fault) or _raises(other))
+            may_be_one = deaths or (len(kinds) == 2 and kinds <= {*GENTLE})
             if other is fault or not (may_be_one and other.line and fault.line):
                 continue
             if isinstance(small, Case) and isinstance(large, Case) and simplifies(small, large):
@@ -209,7 +240,8 @@ class Faults:
 def lines_of(faults: Iterable[Fault]) -> dict[str, str]:
     """One line per fault, then all lines at which one showed, each with its kind."""
     listed = [*faults]
-    found = {fault.found["line"]: fault.kind for fault in listed}
+    found = {fault.found["line"]: fault.kind for fault in reversed(listed)}  # the first one's kind
+    found = {fault.found["line"]: found[fault.found["line"]] for fault in listed}
     for fault in listed:
         others = {line: kind for kind, lines in fault.kinds.items() for line in lines}
         found |= {line: others.get(line, fault.kind) for line in fault.lines if line not in found}

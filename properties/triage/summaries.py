@@ -24,7 +24,7 @@ def listed(faults: Sequence[Fault], tests: int) -> str:
     """The headline of all faults."""
     known = sum(bool(fault.line) for fault in faults)
     rest = sum(not fault.line for fault in faults)
-    more = f" and {counted(rest, 'kind')} of failure that was not shrunk" if rest else ""
+    more = f" and {counted(rest, 'kind')} of failure not shrunk" if rest else ""
     return f"{counted(known, 'fault')}{more} in {counted(tests, 'failing test')}"
 
 
@@ -47,7 +47,7 @@ def shown_by(fault: Fault) -> list[tuple[str, str]]:
         more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
         told = f"breaks {counted(len(names), 'metamorphic relation')}: {', '.join(names[:MANY])}"
         rows.append(("also", told + more))
-    for kind, lines in [*fault.kinds.items()]:
+    for kind, lines in fault.kinds.items():
         if kind == RELATION:
             continue
         n = counted(len(dict.fromkeys(lines)), "case")
@@ -61,8 +61,8 @@ def shortly(fault: Fault, *, above: bool) -> list[str]:
     found, tests = fault.found, counted(len(fault.tests), "test")
     if not fault.line:
         n = counted(len(fault.lines), "case")
-        why = "not shrunk: the time limit was spent"
-        if found["depends"]:
+        why = "not shrunk: the time was spent, or the run or its process ended"
+        if found["once"]:
             why = "not alone, and not after the calls before it: earlier ones, or chance"
         return [
             f"{fault.kind}: {n} in {tests}, {why}",
@@ -119,12 +119,12 @@ def failing_file(faults: Sequence[Fault], tests: int, engine: str, path: str) ->
     if option and any(fault.kind == "WrongError" for fault in faults):
         option += " --errors=exact"
     lines = [f"{line}  # {kind}" for line, kind in lines_of(faults).items()]
-    known = sum(bool(fault.line) for fault in faults)
     told = listed(faults, tests)
     head = [f"# {told}; again with: pytest{option} --case {shlex.quote(path)}"] if lines else []
-    first = ["# the smallest case of each fault, most telling first", *lines[: len(faults)]]
-    rest = ["# all others that failed", *lines[len(faults) :]] if lines[len(faults) :] else []
-    return "".join(f"{line}\n" for line in [*head, *(first if known or lines else []), *rest])
+    n = len({fault.found["line"] for fault in faults})
+    first = ["# the smallest case of each fault, most telling first", *lines[:n]] if lines else []
+    rest = ["# all others that failed", *lines[n:]] if lines[n:] else []
+    return "".join(f"{line}\n" for line in [*head, *first, *rest])
 
 
 def step_summary(faults: Sequence[Fault], tests: int) -> str:

@@ -9,6 +9,7 @@ every respect, and fails in the same way under the same property, shrinking coul
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,11 @@ ONE_SORT = {*GENTLE, RelationBroken.__name__}
 
 Key = tuple[str, str]  # a fault: the name of its kind, and its smallest case
 Source = Case | CaseSequence
+
+
+def has_raised(found: Mismatch) -> bool:
+    """Whether the engine raised an exception, so that its process lived on."""
+    return "raised" in dict(found.details)
 
 
 def sort_of(kind: str) -> str:
@@ -73,7 +79,7 @@ class Triage:
     def candidates(self, found: Mismatch) -> list[tuple[Key, Case]]:
         """Known faults to which `found` may lead: first those of its own kind.
 
-        A relation may break by a fault of any kind. And one fault may show as several kinds: where
+        A relation may break by any of `GENTLE`. And one fault may show as several kinds: where
         a fault of this kind is known, but does not simplify this case, one of another kind may.
         """
         self._update()
@@ -94,8 +100,18 @@ class Triage:
         known = (key for key, source in self.faults.items() if is_in_order(source))
         return next((key for key in known if sort_of(key[0]) == sort), None)
 
+    def death(self, found: Mismatch) -> Key | None:
+        """A fault of this kind that ends its process too, at a case that simplifies this one."""
+        keys = [key for key, _ in self.candidates(found) if key[0] == type(found).__name__]
+        return next((key for key in keys if key not in self._raised), None)
+
     def add(self, found: Mismatch) -> None:
-        self.faults[type(found).__name__, str(found.source)] = found.source
+        self._add((type(found).__name__, str(found.source)), found.source, has_raised(found))
+
+    def _add(self, key: Key, source: Source, raised: bool) -> None:
+        self.faults[key] = source
+        if raised:
+            self._raised.add(key)
 
     def remember(self, key: Key, found: Mismatch | None) -> None:
         if len(self.verdicts) < MEMORY:
@@ -138,7 +154,8 @@ class Triage:
         elif ends := entry.get("ends"):
             self._claims.discard((ends["kind"], ends["pid"]))
         elif entry.get("settled"):
-            self.faults[entry["kind"], entry["line"]] = parse_source(entry["line"])
+            key, raised = (entry["kind"], entry["line"]), "raised" in dict(entry["rows"])
+            self._add(key, parse_source(entry["line"]), raised)
 
     def _write(self, entry: dict[str, Any]) -> None:
         if self.crashlog is not None:
@@ -146,9 +163,12 @@ class Triage:
 
     def __post_init__(self) -> None:
         self._claims: set[tuple[str, int]] = set()
+        self._raised: set[Key] = set()  # faults at which the engine raises an exception
 
 
 def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
+        return True
     try:
         os.kill(pid, 0)
     except OSError:
