@@ -286,13 +286,15 @@ def test_what_is_only_counted_says_where_it_is_listed() -> None:
 
 
 def reported(nodeid: str, **more: Any) -> tuple[str, str, str] | None:
-    report = SimpleNamespace(**{"passed": True, "when": "call", "nodeid": nodeid, **more})
+    where = {"nodeid": nodeid, "location": (nodeid.partition("::")[0], 1, "")}
+    report = SimpleNamespace(**{"passed": True, "when": "call", **where, **more})
     return Reporting(faults=False, verbosity=0).pytest_report_teststatus(report)
 
 
 def test_a_dot_stands_for_ten_tests_that_pass() -> None:
-    reporter, report = Reporting(faults=False, verbosity=0), SimpleNamespace(nodeid=OURS)
-    vars(report).update(passed=True, when="call")
+    location = (OURS.partition("::")[0], 1, "")
+    reporter = Reporting(faults=False, verbosity=0)
+    report = SimpleNamespace(nodeid=OURS, location=location, passed=True, when="call")
     told = [reporter.pytest_report_teststatus(report) for _ in range(20)]
     assert {(category, word) for category, _, word in filter(None, told)} == {("passed", "PASSED")}
     assert [letter for _, letter, _ in filter(None, told)] == ([""] * 9 + ["."]) * 2
