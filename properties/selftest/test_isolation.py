@@ -335,9 +335,10 @@ def twice() -> Session:
     seen: list[Any] = []
 
     def conv1d(input: Any, weight: Any, bias: Any = None, stride: Any = 1, **rest: Any) -> Any:
-        if stride == 0 and seen:
+        if stride == 0:
+            seen.append(weight)
+        if len(seen) > 1 and stride == 0:
             return weight
-        seen.append(stride)
         return engine.conv1d(input, weight, bias, stride, **rest)
 
     return session_of(conv1d)
@@ -347,7 +348,7 @@ def test_an_invalid_call_that_is_taken_when_it_is_made_again_is_found() -> None:
     case = parse("conv1d((1, 1, 1), (1, 1, 1), stride=0, blame='stride')")
     session = twice()
     session.alone, session.crashlog = Isolation(twice()), CrashLog()
-    session.check(equals, case)
+    collections.deque((session.check(equals, c) for c in (case, *20 * OTHERS)), maxlen=0)
     found = confirmed(session, equals, failure(session, case))
     assert isinstance(found.source, CaseSequence)
     assert (len(found.source.cases), found.case.blame) == (2, "stride")

@@ -351,6 +351,8 @@ def test_ranking_twice_changes_nothing() -> None:
     assert faults.ranked() is faults.ranked()
     faults.add("test_engine.py::another", SMALLEST)
     assert faults.tests == 4
+    faults.add("test_engine.py::one_more", record(LARGE))
+    assert faults.tests == 5
 
 
 def test_a_hang_at_a_larger_case_is_the_same_fault() -> None:
