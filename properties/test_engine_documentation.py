@@ -20,10 +20,12 @@ GRADIENTS = {
     if inspect.isfunction(value) and value.__module__ == "engine.grad" and name[0] != "_"
 }
 ERRORS = {"ArgumentError", "ArgumentTypeError"}
-OTHERS = {name: getattr(engine, name) for name in {*engine.__all__} - ERRORS - {"grad"}}
+THREADS = {"get_num_threads": engine.get_num_threads, "set_num_threads": engine.set_num_threads}
+OTHERS = {n: getattr(engine, n) for n in {*engine.__all__} - ERRORS - {"grad"} - {*THREADS}}
 PUBLIC = dict(sorted({**OTHERS, **GRADIENTS}.items()))
 each = pytest.mark.parametrize("name", PUBLIC)
 MODULES = ["errors", "folding", "functional", "grad", "layers", "lazy", "original"]
+MODULES += ["algorithms.threads"]
 
 
 def text(thing: Any) -> str:
@@ -68,6 +70,13 @@ def test_a_docstring_describes_every_parameter_and_no_other(name: str) -> None:
 @each
 def test_a_docstring_says_what_it_has_to_do_with_torch(name: str) -> None:
     assert "torch" in sections(PUBLIC[name])[""] or name == "DepthwiseConv2D"
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_a_function_of_threads_is_torchs_and_has_an_example(name: str) -> None:
+    found = sections(THREADS[name])
+    assert "torch" in found[""]
+    assert ">>> engine.set_num_threads(2)" in found["Examples"]
 
 
 @pytest.mark.parametrize("kind", ["Conv1d", "ConvTranspose1d", "Conv2D"])

@@ -48,7 +48,20 @@ def set_num_threads(number: int) -> None:
 
 
 def get_num_threads() -> int:
-    """The number of threads that compute the blocks of one convolution."""
+    """The number of threads that compute the blocks of one convolution, as torch's function.
+
+    Returns
+    -------
+    int
+        1 unless `set_num_threads` has set another number.
+
+    Examples
+    --------
+    >>> engine.set_num_threads(2)
+    >>> engine.get_num_threads()
+    2
+    >>> engine.set_num_threads(1)
+    """
     return 1 + len(_further)
 
 
