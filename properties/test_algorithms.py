@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from random import Random
 from typing import Any
 
@@ -465,10 +466,17 @@ LINES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def one_thread_again() -> Iterator[None]:
-    yield
-    engine.set_num_threads(1)
+def one_thread_again(test: Callable[..., None]) -> Callable[..., None]:
+    """`test`, after which there is one thread, however it is called."""
+
+    @wraps(test)
+    def tested(*given: Any, **named: Any) -> None:
+        try:
+            test(*given, **named)
+        finally:
+            engine.set_num_threads(1)
+
+    return tested
 
 
 def results(line: str, threads: int) -> list[bytes]:
@@ -486,12 +494,14 @@ def results(line: str, threads: int) -> list[bytes]:
 
 @pytest.mark.parametrize("limits", [SMALL, {**SMALL, **BLOCKED}, {}])
 @pytest.mark.parametrize("line", LINES)
+@one_thread_again
 def test_the_number_of_threads_changes_no_bit(line: str, limits: dict[str, Any]) -> None:
     with lowered(**limits):
         expected = results(line, 1)
         assert [results(line, threads) for threads in (2, 3)] == [expected, expected]
 
 
+@one_thread_again
 def test_blocks_are_computed_at_the_same_time() -> None:
     engine.set_num_threads(3)
     meeting = threading.Barrier(3, timeout=20)
@@ -502,6 +512,7 @@ def test_blocks_are_computed_at_the_same_time() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@one_thread_again
 def test_each_block_is_computed_once(threads: int) -> None:
     engine.set_num_threads(threads)
     seen: list[tuple[int, str]] = []
@@ -509,6 +520,7 @@ def test_each_block_is_computed_once(threads: int) -> None:
     assert sorted(seen) == [*zip(range(50), "ab" * 25, strict=True)]
 
 
+@one_thread_again
 def test_the_caller_alone_asks_for_blocks() -> None:
     engine.set_num_threads(2)
     meeting, asked = threading.Barrier(2, timeout=20), set[int]()
@@ -517,6 +529,7 @@ def test_the_caller_alone_asks_for_blocks() -> None:
     assert asked == {threading.get_ident()}
 
 
+@one_thread_again
 def test_no_block_is_no_call() -> None:
     engine.set_num_threads(2)
     called: list[tuple[Any, ...]] = []
@@ -524,6 +537,7 @@ def test_no_block_is_no_call() -> None:
     assert called == []
 
 
+@one_thread_again
 def test_an_error_in_any_thread_reaches_the_caller() -> None:
     engine.set_num_threads(2)
     caller, meeting = threading.get_ident(), threading.Barrier(2, timeout=20)
@@ -536,6 +550,7 @@ def test_an_error_in_any_thread_reaches_the_caller() -> None:
         each(fails_elsewhere, [(0,), (1,)])
 
 
+@one_thread_again
 def test_threads_have_the_callers_error_state() -> None:
     engine.set_num_threads(2)
     meeting, seen = threading.Barrier(2, timeout=20), []
@@ -549,6 +564,7 @@ def test_threads_have_the_callers_error_state() -> None:
     assert seen == ["call", "call"]
 
 
+@one_thread_again
 def test_there_is_one_thread_at_first_and_as_many_as_are_set() -> None:
     assert engine.get_num_threads() == 1
     engine.set_num_threads(4)
@@ -564,6 +580,7 @@ def test_there_is_one_thread_at_first_and_as_many_as_are_set() -> None:
         (True, TypeError, "an integer, got bool"),
     ],
 )
+@one_thread_again
 def test_a_number_that_cannot_be_set_is_rejected(
     number: Any, error: type[Exception], text: str
 ) -> None:
@@ -575,6 +592,7 @@ def test_a_number_that_cannot_be_set_is_rejected(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+@one_thread_again
 def test_a_forked_process_has_one_thread() -> None:
     engine.set_num_threads(2)
     each(lambda block: None, [(0,), (1,)])
