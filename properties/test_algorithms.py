@@ -6,7 +6,9 @@ meet every tile, block and remainder. Data are integers: every order of summatio
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -520,12 +522,22 @@ def test_each_block_is_computed_once(threads: int) -> None:
     assert sorted(seen) == [*zip(range(50), "ab" * 25, strict=True)]
 
 
+def asking(asked: set[int]) -> Iterator[tuple[int]]:
+    """Four blocks, which note the threads that ask for them."""
+    for block in range(4):
+        asked.add(threading.get_ident())
+        yield (block,)
+
+
 @one_thread_again
 def test_the_caller_alone_asks_for_blocks() -> None:
     engine.set_num_threads(2)
     meeting, asked = threading.Barrier(2, timeout=20), set[int]()
-    blocks = ((asked.__ior__({threading.get_ident()}),) for _ in range(4))
-    each(lambda block: print(meeting.wait()), blocks)
+
+    def meet(block: int) -> None:
+        meeting.wait()
+
+    each(meet, asking(asked))
     assert asked == {threading.get_ident()}
 
 
@@ -590,11 +602,17 @@ def test_a_number_that_cannot_be_set_is_rejected(
     assert engine.get_num_threads() == 2
 
 
+def exit_by_threads() -> None:
+    sys.exit(10 + engine.get_num_threads())
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
 @one_thread_again
 def test_a_forked_process_has_one_thread() -> None:
     engine.set_num_threads(2)
     each(lambda block: None, [(0,), (1,)])
-    child = os.fork() or os._exit(engine.get_num_threads())
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    child = multiprocessing.get_context("fork").Process(target=exit_by_threads)
+    child.start()
+    child.join()
+    assert child.exitcode == 11

@@ -18,8 +18,6 @@ bytes.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
@@ -34,23 +32,14 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     most = for_band(g, x.itemsize)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
-        kernels = by_row(w[:, :, channels])  # (G, O, kr·J)
-        each(partial(compute, g, most, kernels, channels), pieces(g, most, x, y))
+        kernels, add = by_row(w[:, :, channels]), channels.start > 0  # (G, O, kr·J)
+        parts = pieces(g, most, x, y)
+        each(block, ((g, most, kernels[n], s[:, channels], at, t, add) for n, at, s, t in parts))
 
 
-def compute(
-    g: Geometry,
-    most: Block,
-    w: Array,
-    channels: slice,
-    groups: slice,
-    place: Sizes,
-    x: Array,
-    y: Array,
-) -> None:
-    """One block, added to that of earlier channels: (G, O, kr·J), (G, C, *X) -> (G, O, r, c)."""
-    slabs = slabbed(g, most, x[:, channels], place, y)
-    multiply(w[groups], slabs, y, channels.start > 0)
+def block(g: Geometry, most: Block, w: Array, x: Array, place: Sizes, y: Array, add: bool) -> None:
+    """(G, O, kr·J), (G, C, *X) -> y (G, O, r, columns)."""
+    multiply(w, slabbed(g, most, x, place, y), y, add)
 
 
 def by_row(w: Array) -> Array:

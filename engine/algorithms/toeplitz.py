@@ -21,8 +21,6 @@ bytes.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
@@ -37,22 +35,14 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
         kernels = repeated(w[:, :, channels], most)  # (kc, G, O, t, V·J)
-        each(partial(compute, g, most, kernels, channels), pieces(g, most, x, y))
+        add, parts = channels.start > 0, pieces(g, most, x, y)
+        each(block, ((g, most, kernels[:, n], s[:, channels], at, t, add) for n, at, s, t in parts))
 
 
-def compute(
-    g: Geometry,
-    most: Block,
-    w: Array,
-    channels: slice,
-    groups: slice,
-    place: Sizes,
-    x: Array,
-    y: Array,
-) -> None:
-    """One block, added to that of earlier channels: (…, t, V·J), (G, C, *X) -> (G, O, r, c)."""
-    found = products(g, most, w[:, groups], x[:, channels], place, y)
-    np.add(y, found, out=y) if channels.start else np.copyto(y, found)
+def block(g: Geometry, most: Block, w: Array, x: Array, place: Sizes, y: Array, add: bool) -> None:
+    """(kc, G, O, t, V·J), (G, C, *X) -> y (G, O, r, columns)."""
+    found = products(g, most, w, x, place, y)
+    np.add(y, found, out=y) if add else np.copyto(y, found)
 
 
 def repeated(w: Array, most: Block) -> Array:

@@ -25,6 +25,7 @@ class Stage:
             self.note(function)
 
     def part(self, case: Case) -> None:
+        """Note that this call begins, as a part of what is judged."""
         if self.note_call:
             self.note_call(case)
 

@@ -48,7 +48,7 @@ def build_at_once(
     choose: Choose, ops: Sequence[str], menu: Sequence[str], dtypes: Sequence[str]
 ) -> CaseSequence:
     """A valid case, and at the same time the same on other data, or on another input with the same
-    weights, so of one layer, or a variation of it."""
+    weights, so of one layer, or a variation of it, most often of its steps or its size."""
     first = build(choose, ops, menu)
     varied, stepped = pick(choose, variations(dtypes)), pick(choose, STEPS)
     vary = pick(choose, (other_data, other_input, varied, stepped, stepped))

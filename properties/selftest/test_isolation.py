@@ -37,9 +37,11 @@ from properties.comparison.stage import STAGE
 from properties.comparison.watchdog import Overdue, Timer
 from properties.session.confirmation import called, confirmed, settled
 from properties.session.earlier_calls import likeness
-from properties.session.isolation import CAN_FORK, Isolation, Judge, Sparing
+from properties.session.isolated_run import IsolatedRun
+from properties.session.isolation import CAN_FORK, Death, Isolation, Judge, Sparing
 from properties.session.options import Options
 from properties.session.session import Session, in_order
+from properties.test_engine import test_the_engine_equals_the_oracle as equals_the_oracle
 from properties.triage.crashlog import HALF, CrashLog
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="this platform has no fork")
@@ -392,6 +394,16 @@ def test_a_death_in_a_part_of_what_is_judged_names_that_call() -> None:
     judge.close()
     assert isinstance(found, EngineCrash)
     assert (found.case, called(found)) == (HOLDS, FAILS)
+
+
+def test_a_death_of_a_known_fault_is_not_searched_again() -> None:
+    session = acting(os.abort)
+    session.triage.add(EngineCrash(FAILS, session.engine, "ends"))
+    item: Any = SimpleNamespace(function=equals_the_oracle, nodeid="test[0]", location=("", 0, ""))
+    run = IsolatedRun(SimpleNamespace(), session)  # type: ignore[arg-type]
+    (report,) = run._known(item, Death("ends", hung=False, recent=(str(LARGE),)))
+    assert report.convolutions[0]["fault"] == ("EngineCrash", str(FAILS))
+    assert run._known(item, Death("ends", hung=False, recent=(str(HOLDS),))) == []
 
 
 def test_the_next_case_has_no_part_of_the_one_before() -> None:

@@ -381,6 +381,34 @@ def test_what_needs_earlier_calls_goes_to_the_fault_that_is_known() -> None:
     assert (found.fault, found.depends) == (("ShapeMismatch", str(known.sequence)), True)
 
 
+def fails(c: Call) -> Any:
+    raise ZeroDivisionError("no")
+
+
+def silent(case: Case, session: Session) -> None:
+    """A predicate that says nothing of any case."""
+
+
+def test_a_crash_in_a_relation_goes_to_the_fault_of_which_it_says_nothing() -> None:
+    session = session_of(fails)
+    session.triage.add(failure(session, ONES))
+    assert settled(session, silent, failure(session, LARGE)).fault == ("EngineCrash", ONES)
+
+
+class Torchless(Session):
+    """A session where torch is not installed."""
+
+    @property
+    def oracle(self) -> Engine:
+        raise ImportError("no torch")
+
+
+def test_a_crash_in_a_relation_is_reported_where_there_is_no_torch() -> None:
+    session = Torchless(Engine("planted", engine), Options())
+    found = EngineCrash(parse(ONES), session.engine, "raised", ("call", TAPS))
+    assert settled(session, silent, found).settled
+
+
 def test_a_sequence_goes_to_the_fault_that_another_process_found(tmp_path: Path) -> None:
     first, second = (session_of(flipped, CrashLog(tmp_path / "found")) for _ in range(2))
     first.keep(after(STRIDE, ShapeMismatch))

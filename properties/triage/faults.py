@@ -240,8 +240,9 @@ class Faults:
 def lines_of(faults: Iterable[Fault]) -> dict[str, str]:
     """One line per fault, then all lines at which one showed, each with its kind."""
     listed = [*faults]
-    found = {fault.found["line"]: fault.kind for fault in reversed(listed)}  # the first one's kind
-    found = {fault.found["line"]: found[fault.found["line"]] for fault in listed}
+    found: dict[str, str] = {}
+    for fault in listed:
+        found.setdefault(fault.found["line"], fault.kind)
     for fault in listed:
         others = {line: kind for kind, lines in fault.kinds.items() for line in lines}
         found |= {line: others.get(line, fault.kind) for line in fault.lines if line not in found}
