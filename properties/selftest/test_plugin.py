@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -220,10 +222,21 @@ def test_a_failure_after_other_calls_is_replayed_by_several_cases(tmp_path: Path
     assert f"  replay    pytest --engine={file} --case '{first}' --case '{second}'" in result.stdout
 
 
+@contextmanager
+def heard() -> Iterator[None]:
+    """Processes that are started inside hear Ctrl-C, also where this one, in a shell's background,
+    ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_ctrl_c_ends_a_run_at_once(tmp_path: Path) -> None:
     output = tmp_path / "output"
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--examples=100000"]
-    with output.open("w") as file:
+    with output.open("w") as file, heard():
         started = subprocess.Popen([*command, "-k", "oracle and shard"], cwd=ROOT, stdout=file)
         time.sleep(8)
         started.send_signal(signal.SIGINT)
