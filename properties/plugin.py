@@ -143,14 +143,20 @@ def _session(config: pytest.Config, folder: Path) -> Session:
 
 def _check_files(config: pytest.Config) -> None:
     """Say at once, and not when all is computed, that a file can't be written."""
-    for option in ("--report", "--failing", "--write-known", "--survey-file"):
+    for option in ("--report", "--failing", "--write-known"):
         if name := config.getoption(option):
-            path = Path(name).absolute()
-            if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
-                raise pytest.UsageError(
-                    f"{option}: expected a file that can be written, got {name}: create its "
-                    "folder, or name another place"
-                )
+            _check_file(option, name)
+    for name in config.getoption("--survey-file"):
+        _check_file("--survey-file", name)
+
+
+def _check_file(option: str, name: str) -> None:
+    path = Path(name).absolute()
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise pytest.UsageError(
+            f"{option}: expected a file that can be written, got {name}: create its folder, "
+            "or name another place"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -307,11 +307,11 @@ def test_other_tests_have_their_own_dots() -> None:
     assert reported("tests/test_mine.py::test_it") is None
 
 
-@pytest.mark.parametrize("option", ["--report", "--failing"])
+@pytest.mark.parametrize("option", ["--report", "--failing", "--survey-file"])
 def test_a_file_that_has_no_place_is_said_at_once(option: str, folder: Path) -> None:
-    told = run(folder, option, "nowhere/file", "--ops=conv2d")
+    told = run(folder, option, "nowhere/file.md", "--ops=conv2d")
     assert told.code == pytest.ExitCode.USAGE_ERROR
-    assert f"{option}: expected a file that can be written, got nowhere/file" in told.output
+    assert f"{option}: expected a file that can be written, got nowhere/file.md" in told.output
 
 
 def test_a_folder_that_cannot_be_written_to_fails_no_test(tmp_path: Path) -> None:
