@@ -6,7 +6,8 @@ from math import prod
 
 import numpy as np
 
-from .algorithms import im2col
+from .algorithms.col2im import col2im
+from .algorithms.windows import windows
 from .arguments import WindowOptions, for_fold, for_unfold
 from .compute import accumulator, rounded
 from .geometry import Array, Geometry, Ints
@@ -65,7 +66,7 @@ def unfold(
 def unfolded(g: Geometry, x: Array) -> Array:
     """(N, C, *X) -> (N, C·K, Y)."""
     rows, places = g.channels * prod(g.kernel_size), prod(g.output_size)
-    columns = im2col.windows(g, x.astype(x.dtype.newbyteorder("="), copy=False))
+    columns = windows(g, x.astype(x.dtype.newbyteorder("="), copy=False))
     return columns.reshape(g.batch, rows, places).copy()
 
 
@@ -125,5 +126,5 @@ def folded(g: Geometry, x: Array) -> Array:
     """(N, C·K, Y) -> (N, C, *X)."""
     columns = x.reshape(-1, *g.kernel_size, *g.output_size)  # (N·C, *K, *Y)
     with np.errstate(all="ignore"):
-        total = im2col.col2im(g, columns.astype(accumulator(x.dtype), copy=False))
+        total = col2im(g, columns.astype(accumulator(x.dtype), copy=False))
         return rounded(np.ascontiguousarray(total), x.dtype).reshape(g.input_shape)

@@ -1,8 +1,9 @@
-"""Ways to compute a convolution and its gradients; the rules in `plan` choose.
+"""Ways to compute a convolution and its gradients; the rules in `rules` choose.
 
 | file | idea | for |
 |---|---|---|
 | `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
+| `col2im` | the columns of a product, added back to the input | their gradients of inputs |
 | `toeplitz` | several output rows by one product | few filters per group, such as depthwise |
 | `band` | products over bands of rows in the cache | all other convolutions |
 | `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
@@ -19,9 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry
-from . import band, correlate, exact, im2col, phases, toeplitz
+from . import band, col2im, correlate, exact, im2col, phases, toeplitz
 from .blocks import finite
-from .plan import adds_columns, joins_rows, repeats_rows
+from .rules import adds_columns, joins_rows, repeats_rows
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
@@ -47,7 +48,7 @@ def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     left, right = exact.carried((g.filters, *g.kernel_size), w, gy)
     kernels, gx = grouped(g, left), np.zeros(g.input_shape, left.dtype)
     if adds_columns(g) or not finite(kernels):  # phases surround gy with zeros
-        im2col.input_gradient(g, kernels, right, gx)
+        col2im.input_gradient(g, kernels, right, gx)
     else:
         phases.input_gradient(g, kernels, right, gx, into)
     return exact.cast(gx, gy.dtype)

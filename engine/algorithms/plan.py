@@ -1,8 +1,7 @@
-"""What is chosen for speed and memory: the algorithm, and the blocks into which it cuts its work.
+"""The blocks into which each algorithm cuts its work, for speed and memory.
 
-No choice changes a result beyond the order of its sums: for every convolution with products to
-form, each algorithm is right with blocks of any sizes from 1 up. The one thing that holds for
-results is that a convolution without products is im2col's.
+No size changes a result beyond the order of its sums: each algorithm is right with blocks of any
+sizes from 1 up.
 """
 
 from __future__ import annotations
@@ -10,9 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import gcd, prod
-from typing import Any
-
-import numpy as np
 
 from ..geometry import Geometry
 from . import limits
@@ -31,41 +27,6 @@ class Block:
     tile: int = 1  # columns of one product
     width: int = 1  # P, columns of the buffer
     together: int = 1  # t, output rows of one product
-
-
-@lru_cache
-def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
-    """The rule: im2col for little work, one tap, short rows, and what BLAS doesn't multiply."""
-    little = work(g) <= limits.TINY
-    return little or prod(g.kernel_size) == 1 or has_short_rows(g) or dtype.kind in "iu"
-
-
-@lru_cache
-def adds_columns(g: Geometry) -> bool:
-    """The rule for an input's gradient: im2col for one tap, short rows, and phases of mere zeros.
-
-    A phase meets every place of the input, of which a window may cover a few only.
-    """
-    steps = [s // gcd(s, d) for s, d in zip(g.stride, g.dilation, strict=True)]
-    phased = prod(g.input_shape) * g.filters * prod(g.kernel_size) // prod(steps)
-    if phased <= limits.TINY:
-        return False
-    return prod(g.kernel_size) == 1 or has_short_rows(g) or phased > limits.ZEROS * work(g)
-
-
-def work(g: Geometry) -> int:
-    """Multiply-adds of the output, and of each gradient."""
-    return prod(g.output_shape) * g.channels * prod(g.kernel_size)
-
-
-def has_short_rows(g: Geometry) -> bool:
-    return len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
-
-
-@lru_cache
-def repeats_rows(g: Geometry) -> bool:
-    """The rule for few filters: as Toeplitz matrices, where the kernel has rows to share."""
-    return len(g.kernel_size) > 1 and g.filters < limits.FEW_FILTERS and g.kernel_size[-2] > 1
 
 
 def undilated(g: Geometry) -> tuple[int, int]:

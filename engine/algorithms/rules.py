@@ -1,0 +1,51 @@
+"""The rules by which an algorithm is chosen: for speed, since each computes the same.
+
+A choice changes no result beyond the order of its sums. The one thing that holds for results is
+that a convolution without products is im2col's.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+
+from ..geometry import Geometry
+from . import limits
+
+
+@lru_cache
+def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
+    """The rule: im2col for little work, one tap, short rows, and what BLAS doesn't multiply."""
+    little = work(g) <= limits.TINY
+    return little or prod(g.kernel_size) == 1 or has_short_rows(g) or dtype.kind in "iu"
+
+
+@lru_cache
+def adds_columns(g: Geometry) -> bool:
+    """The rule for an input's gradient: im2col for one tap, short rows, and phases of mere zeros.
+
+    A phase meets every place of the input, of which a window may cover a few only.
+    """
+    steps = [s // gcd(s, d) for s, d in zip(g.stride, g.dilation, strict=True)]
+    phased = prod(g.input_shape) * g.filters * prod(g.kernel_size) // prod(steps)
+    if phased <= limits.TINY:
+        return False
+    return prod(g.kernel_size) == 1 or has_short_rows(g) or phased > limits.ZEROS * work(g)
+
+
+def work(g: Geometry) -> int:
+    """Multiply-adds of the output, and of each gradient."""
+    return prod(g.output_shape) * g.channels * prod(g.kernel_size)
+
+
+def has_short_rows(g: Geometry) -> bool:
+    return len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
+
+
+@lru_cache
+def repeats_rows(g: Geometry) -> bool:
+    """The rule for few filters: as Toeplitz matrices, where the kernel has rows to share."""
+    return len(g.kernel_size) > 1 and g.filters < limits.FEW_FILTERS and g.kernel_size[-2] > 1
