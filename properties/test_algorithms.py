@@ -22,7 +22,7 @@ import pytest
 
 import engine
 from engine import algorithms, definition
-from engine.algorithms import blocks, exact, im2col, limits, phases, plan, toeplitz
+from engine.algorithms import band, blocks, exact, im2col, limits, phases, plan, rules
 from engine.algorithms.threads import each
 from engine.geometry import Geometry
 from properties.benchmark import CASES
@@ -53,7 +53,7 @@ def lowered(**sizes: Any) -> Iterator[None]:
 
 def forget() -> None:
     """What was chosen under other limits is chosen anew."""
-    for choice in vars(plan).values():
+    for choice in [*vars(plan).values(), *vars(rules).values()]:
         getattr(choice, "cache_clear", int)()
 
 
@@ -91,16 +91,17 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "BUFFER": r.choice([1, 64, 256, 1024, 4096, 1 << 20]),
         "PANEL": r.choice([1, 100, 1000, 1 << 20]),
         "SMALL_PRODUCT": r.choice([1, 100, 1000, 10**6]),
-        "WIDTHS": r.choice([(2 * width, width), (64, 32), (3, 2)]),
+        "WIDTHS": r.choice([(2 * width, width), (64, 32), (3, 2), ()]),
         "WASTE": r.choice([1, 2, 7]),
         "FEW_FILTERS": r.choice([1, 2, 4, 99]),
         "TOGETHER": r.choice([1, 2, 3, 4, 8]),
-        "LANES": r.choice([1, 2, 16]),
+        "WIDEST": r.choice([1, 3, 64]),
         "TINY": r.choice([0, 0, 0, 300]),
         "ZEROS": r.choice([0, 1, 2, 99]),
         "SHORT_ROW": r.choice([0, 0, 3]),
         "FEW_ELEMENTS": r.choice([1, 100, 1 << 19]),
         "PLACES": r.choice([1, 3, 16, 448]),
+        "MOST_PLACES": r.choice([1, 16, 2000]),
     }
 
 
@@ -163,11 +164,11 @@ BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
     ),
     "blocks of rows together, and a rest": (
         geometry((1, 2, 9, 6), (2, 1, 3, 3), 2),
-        {"BUFFER": 384, "TOGETHER": 2, "LANES": 2},
+        {"BUFFER": 384, "TOGETHER": 2},
     ),
     "few filters of many channels": (
         geometry((1, 9, 7, 7), (2, 9, 3, 3), padding=PAIR),
-        {"BUFFER": 4000, "LANES": 4},
+        {"BUFFER": 4000},
     ),
     "few filters of a volume": (
         geometry((1, 4, 5, 7, 7), (2, 2, 3, 3, 3), 2, stride=(1, 2, 3), dilation=(2, 1, 2)),
@@ -175,18 +176,26 @@ BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
     ),
     "few filters of wide rows": (
         geometry((1, 2, 5, 40), (2, 1, 3, 3), 2, padding=PAIR),
-        {"PLACES": 16, "LANES": 8},
+        {"BUFFER": 64, "WIDTHS": (8, 4)},
     ),
     "few filters whose taps stand apart": (
         geometry((1, 2, 20, 20), (2, 1, 3, 3), 2, dilation=(4, 6), stride=(2, 4)),
-        {"LANES": 1},
+        {"TOGETHER": 2},
+    ),
+    "three filters together, of two tiles": (
+        geometry((1, 2, 9, 11), (3, 2, 3, 3)),
+        {"TOGETHER": 2, "WIDTHS": (8, 4)},
+    ),
+    "as many columns as are widest": (
+        geometry((1, 2, 5, 20), (3, 2, 3, 3)),
+        {"WIDTHS": (), "WIDEST": 8},
     ),
     "parts of a slab": (geometry((1, 8, 5, 9), (4, 8, 3, 3)), {"PANEL": 800, "WIDTHS": (8, 4)}),
     "blocks of rows": (geometry((1, 1, 12, 6), (4, 1, 3, 3)), {"BUFFER": 600}),
     "blocks of channels": (geometry((1, 9, 6, 6), (4, 9, 3, 3), padding=PAIR), {"BUFFER": 900}),
     "blocks of columns": (
         geometry((1, 2, 5, 40), (3, 2, 3, 3), padding=PAIR),
-        {"BUFFER": 64, "WIDTHS": (8, 4), "PLACES": 7},
+        {"BUFFER": 64, "WIDTHS": (8, 4), "MOST_PLACES": 7},
     ),
     "blocks of groups": (geometry((1, 6, 5, 5), (12, 1, 3, 3), 6), {"BUFFER": 500}),
     "products in parts": (geometry((1, 4, 6, 40), (32, 4, 3, 3)), {"SMALL_PRODUCT": 30_000}),
@@ -374,7 +383,7 @@ def test_every_so_many_rows_are_a_problem_without_dilation(
 
 def test_a_toeplitz_matrix_has_the_rows_that_its_taps_cover() -> None:
     most = plan.Block(1, 1, 3, 1, stride=2, together=3)
-    (matrix,) = toeplitz.repeated(np.array([[[[[1], [2]]]]]), most)
+    matrix = band.by_row(np.array([[[[[1], [2]]]]]), most)
     assert matrix.tolist() == [[[[1, 2, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0], [0, 0, 0, 0, 1, 2]]]]
 
 

@@ -4,7 +4,6 @@
 |---|---|---|
 | `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
 | `col2im` | the columns of a product, added back to the input | their gradients of inputs |
-| `toeplitz` | several output rows by one product | few filters per group, such as depthwise |
 | `band` | products over bands of rows in the cache | all other convolutions |
 | `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
@@ -20,9 +19,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry
-from . import band, col2im, correlate, exact, im2col, phases, toeplitz
+from . import band, col2im, correlate, exact, im2col, phases
 from .blocks import finite
-from .rules import adds_columns, joins_rows, repeats_rows
+from .rules import adds_columns, joins_rows, together
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
@@ -37,10 +36,11 @@ def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G·O, C, *K) or (G, O, C, *K) -> y (N, G·O, *Y), which may be any view."""
     if joins_rows(g, x.dtype):
         im2col.forward(g, x, w, y)
-    elif repeats_rows(g) and finite(x):  # which meets zeros between the weights
-        toeplitz.forward(g, x, w, y)
     else:
-        band.forward(g, x, w, y)
+        t = together(g)
+        if t > 1 and not finite(x):  # which meets zeros between the weights
+            t = 1
+        band.forward(g, x, w, y, t)
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:

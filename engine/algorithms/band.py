@@ -9,11 +9,19 @@ again for another row tap:
     buffer[2]  ┘        │ y = 1      y[row] = w (O × kr·J) @ slab (kr·J × width)
     buffer[3]           ┘
 
-A slab is multiplied in parts of few rows, so that each stays in the first cache for all filters.
-A dilation of rows d makes d independent problems without one, of every d-th output row.
+BLAS starves on the one or two filters of a group. Few filters become Toeplitz matrices, of t rows
+each, which make t output rows at once from a slab of V = (t - 1)·stride + kr rows:
 
-Costs 2·O·C·K·Y flops, and copies K / kr times the input. Memory: one block of `limits.BUFFER`
-bytes.
+    t = 3, kr = 2:   y[0]     w0 w1 .  .       buffer[0]
+                     y[1]  =  .  w0 w1 .    @  buffer[1]
+                     y[2]     .  .  w0 w1      buffer[2]
+                                               buffer[3]
+
+The zeros of such a matrix must not meet NaN or inf: the caller sees to it. A dilation of rows d
+makes d independent problems without one, of every d-th output row.
+
+Costs 2·O·C·K·Y flops, for Toeplitz matrices V / kr times, and copies K / kr times the input.
+Memory: one block of `limits.BUFFER` bytes.
 """
 
 from __future__ import annotations
@@ -26,42 +34,47 @@ from .plan import Block, for_band, for_panel, part, whole
 from .threads import each
 
 
-def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
-    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y)."""
+def forward(g: Geometry, x: Array, w: Array, y: Array, t: int) -> None:
+    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y), with t output rows by one product."""
     g = with_rows(g)
-    most = for_band(g, x.itemsize)
+    most = for_band(g, x.itemsize, t)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
-        kernels, add = by_row(w[:, :, channels]), channels.start > 0  # (G, O, kr·J)
+        kernels, add = by_row(w[:, :, channels], most), channels.start > 0
         parts = pieces(g, most, x, y)
-        each(block, ((g, most, kernels[n], s[:, channels], at, t, add) for n, at, s, t in parts))
+        each(block, ((g, most, kernels[n], s[:, channels], at, y, add) for n, at, s, y in parts))
 
 
 def block(g: Geometry, most: Block, w: Array, x: Array, place: Sizes, y: Array, add: bool) -> None:
-    """(G, O, kr·J), (G, C, *X) -> y (G, O, r, columns)."""
+    """(G, O, t, V·J), (G, C, *X) -> y (G, O, r, columns)."""
     multiply(w, slabbed(g, most, x, place, y), y, add)
 
 
-def by_row(w: Array) -> Array:
-    """The weights in the order of a slab: (G, O, C, *K) -> (G, O, kr·J)."""
+def by_row(w: Array, most: Block) -> Array:
+    """The weights in the order of a slab, for each of t rows: (G, O, C, *K) -> (G, O, t, V·J)."""
     ordered = np.moveaxis(np.moveaxis(w, -2, 2), 3, -1)  # (G, O, kr, …, kc, C)
-    return ordered.reshape(*w.shape[:2], -1)
+    groups, filters, kr, *lines = ordered.shape
+    height = (most.together - 1) * most.stride + kr  # V
+    result = np.zeros((groups, filters, most.together, height, *lines), w.dtype)
+    for t in range(most.together):
+        result[:, :, t, t * most.stride : t * most.stride + kr] = ordered
+    return result.reshape(groups, filters, most.together, -1)
 
 
 def slabbed(g: Geometry, most: Block, x: Array, place: Sizes, target: Array) -> Array:
-    """The patches of each row, as a view: (G, C, *X) -> (G, r, tiles, kr·J, tile)."""
+    """What each t rows meet, as a view: (G, C, *X) -> (G, r/t, tiles, V·J, tile)."""
     rows, columns = target.shape[2:]
-    kr = g.kernel_size[-2]
-    height, width = (rows - 1) * most.stride + kr, whole(columns, most.tile)
-    source = read(g, x, place, height, width, g.dilation[-2])  # (G, C, …, h, span)
-    buffer = patches(taps(g, source, width), most.tile)  # (G, tiles, h, J, tile)
+    count, kr = -(-rows // most.together), g.kernel_size[-2]
+    height = (count * most.together - 1) * most.stride + kr
+    source = read(g, x, place, height, whole(columns, most.tile), g.dilation[-2])
+    buffer = patches(taps(g, source, whole(columns, most.tile)), most.tile)
     groups, tiles, _, j, tile = buffer.shape
     group, each, row, line, element = buffer.strides
     return np.ndarray(
-        (groups, rows, tiles, kr * j, tile),
+        (groups, count, tiles, ((most.together - 1) * most.stride + kr) * j, tile),
         buffer.dtype,
         buffer,
-        strides=(group, most.stride * row, each, line, element),
+        strides=(group, most.together * most.stride * row, each, line, element),
     )
 
 
@@ -73,44 +86,45 @@ def patches(met: Array, tile: int) -> Array:
 
 
 def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:
-    """(G, O, kr·J), (G, r, tiles, kr·J, tile) -> target (G, O, r, columns)."""
-    groups, rows, tiles, k, tile = slabs.shape
-    filters, columns = target.shape[1], target.shape[3]
+    """(G, O, t, V·J), (G, r/t, tiles, V·J, tile) -> target (G, O, r, columns)."""
+    groups, count, tiles, k, tile = slabs.shape
+    _, filters, t, _ = weights.shape
     most = for_panel(k, tile * target.itemsize)
     first, *further = cut(k, most)
-    in_rows = target.strides[-1] == target.itemsize and tiles * tile == columns
-    if in_rows and not further and not add:  # BLAS can write there
-        by_tile = target.reshape(groups, filters, rows, tiles, tile)  # splits an axis only: a view
-        multiply_part(weights, slabs, first, by_tile.transpose(0, 2, 3, 1, 4))
+    full = (groups, filters, count * t, tiles * tile)
+    in_rows = target.shape == full and target.strides[-1] == target.itemsize
+    if in_rows and 1 in (filters, t) and not further and not add:  # BLAS can write there
+        by_tile = target.reshape(groups, filters, count, t, tiles, tile)  # splits axes only: a view
+        multiply_part(weights, slabs, first, by_tile.transpose(0, 2, 4, 1, 3, 5))
         return
-    total = np.empty((groups, rows, tiles, filters, tile), target.dtype)
+    total = np.empty((groups, count, tiles, filters, t, tile), target.dtype)
     multiply_part(weights, slabs, first, total)
     term = np.empty(total.shape if further else 0, target.dtype)
     for piece in further:
         multiply_part(weights, slabs, piece, term)
         total += term
-    put(total.transpose(0, 3, 1, 2, 4), target, add)
-
-
-def put(by_tile: Array, target: Array, add: bool) -> None:
-    """Whole tiles, then the rest: (G, O, r, tiles, tile) -> target (G, O, r, columns)."""
-    tile = by_tile.shape[-1]
-    tiles, rest = divmod(target.shape[-1], tile)
-    body = target[..., : tiles * tile].reshape(*target.shape[:-1], tiles, tile)  # a view
-    pairs = [(body, by_tile[..., :tiles, :])]
-    if rest:
-        pairs.append((target[..., tiles * tile :], by_tile[..., tiles, :rest]))
-    for goal, found in pairs:
-        np.add(goal, found, out=goal) if add else np.copyto(goal, found)
+    put(total, target, add)
 
 
 def multiply_part(weights: Array, slabs: Array, piece: slice, result: Array) -> None:
-    """The products of some rows of the slabs: result (G, r, tiles, O, tile)."""
+    """The products of some rows of the slabs: result (G, r/t, tiles, O, t, tile)."""
     left, right = weights[..., piece], slabs[..., piece, :]
-    groups, rows, tiles, k, tile = right.shape
-    m = part(left.shape[1], k * tile)
+    groups, filters, t, k = left.shape
+    tile = right.shape[-1]
+    m = part(filters, k * tile, t)
     np.matmul(
         left.reshape(groups, 1, 1, -1, m, k),
         right[:, :, :, None],
-        out=result.reshape(groups, rows, tiles, -1, m, tile),  # splits an axis only: a view
+        out=result.reshape(*right.shape[:3], -1, m, tile),  # a view
     )
+
+
+def put(found: Array, target: Array, add: bool) -> None:
+    """Each tile in its place: (G, r/t, tiles, O, t, tile) -> target (G, O, r, columns)."""
+    _, filters, rows, columns = target.shape
+    for i, piece in enumerate(cut(columns, found.shape[-1])):
+        by_filter = found[:, :, i].swapaxes(1, 2)  # (G, O, r/t, t, tile)
+        tile = by_filter.reshape(len(found), filters, -1, found.shape[-1])
+        goal = target[..., piece]
+        source = tile[:, :, :rows, : goal.shape[-1]]
+        np.add(goal, source, out=goal) if add else np.copyto(goal, source)

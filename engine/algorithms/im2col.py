@@ -20,9 +20,9 @@ import numpy as np
 
 from ..geometry import Array, Geometry
 from .blocks import cut
-from .plan import for_im2col, for_weight, is_one_block
+from .plan import for_im2col, for_weight
 from .threads import each
-from .windows import layout, view, windows
+from .windows import Layout, layout, view, windows
 
 
 def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
@@ -48,18 +48,18 @@ def rows_of(g: Geometry, rows: slice) -> Geometry:
 
 def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y)."""
-    if is_one_block(g):
-        multiply(g, x, w, y)
-    else:
-        parts = blocks(g)
-        each(multiply, ((h, x[n], w, y[n, :, rows]) for n, rows, h in parts))
-
-
-def multiply(g: Geometry, x: Array, w: Array, y: Array) -> None:
-    """One block, whose columns are free for the next: (n, G·C, *X), w -> y (n, G·O, *Y)."""
     known = layout(g, x.itemsize)
+    if known.is_one_block:
+        multiply(known, x, w, y)
+    else:
+        parts = ((layout(h, x.itemsize), n, rows) for n, rows, h in blocks(g))
+        each(multiply, ((known, x[n], w, y[n, :, rows]) for known, n, rows in parts))
+
+
+def multiply(known: Layout, x: Array, w: Array, y: Array) -> None:
+    """One block, whose columns are free for the next: (n, G·C, *X), w -> y (n, G·O, *Y)."""
     columns = view(known, x).reshape(known.columns)
-    kernels = w.reshape(g.groups, g.filters, known.columns[2])
+    kernels = w.reshape(known.kernels)
     if y.flags.c_contiguous:
         np.matmul(kernels, columns, out=y.reshape(known.results))
     else:
@@ -70,7 +70,7 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     """(N, G·C, *X), (N, G·O, *Y) -> gw (G, O, C, *K), C-contiguous."""
     taps = prod(g.kernel_size)
     total = gw.reshape(g.groups, g.filters, g.channels * taps)
-    if is_one_block(g):
+    if layout(g, x.itemsize).is_one_block:
         np.matmul(*correlated(g, x, gy), out=total)
         return
     total[...] = 0

@@ -2,29 +2,41 @@
 
 None of them changes a result beyond the order of its sums. Measured in float32 with NumPy's
 OpenBLAS 0.3.31 on one core of an AMD EPYC (Zen 5: 1 MiB of L2, AVX-512), whose matrix product
-reaches 235 GFLOP/s, or of an Intel Xeon (2 MiB of L2, AVX-512), with 154 GFLOP/s.
+reaches 235 GFLOP/s, of an Intel Xeon (2 MiB of L2, AVX-512), with 154 GFLOP/s, or of an AMD EPYC
+without AVX-512 (Zen 3: 512 KiB of L2), with 89 GFLOP/s.
 """
+
+import sys
+from typing import Any
+
+import numpy as np
 
 # Bytes of one block: what is read, its patches, and the products made from them. A second-level
 # cache of 1 or 2 MiB holds what is in use at once; twice as many are 10 to 30 % slower (Intel).
 BUFFER = 6 << 18
 
-# OpenBLAS multiplies without packing its operands while M·N·K ≤ 100³ (sgemm_small_matrix_permit):
-# 16 rows of a band at 234 instead of 205 GFLOP/s.
-SMALL_PRODUCT = 100**3
+# Whether BLAS multiplies small matrices as they lie: OpenBLAS does so on processors with AVX-512
+# (sgemm_small_matrix_permit), and copies its operands into panels of its own on all others.
+_FOUND: Any = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+IS_DIRECT = any(name.startswith(("AVX512", "X86_V4")) for name in _FOUND)
+
+# M·N·K up to which it does: 16 rows of a band at 234 instead of 205 GFLOP/s. A product that is
+# copied is not cut, which would copy its right operand again.
+SMALL_PRODUCT = 100**3 if IS_DIRECT else sys.maxsize
 
 # Bytes of the right operand of one product, which is read again for every few rows of the left one:
 # what a first-level cache of 48 KiB holds beside the rest. Of 64 columns, 144 rows are 36 KiB:
 # 150 GFLOP/s; 192 rows 129, 288 rows 123 (Intel).
-PANEL = 40 << 10
+PANEL = 40 << 10 if IS_DIRECT else sys.maxsize
 
 # Columns that the small kernel takes in one step, the better first: products of 64 columns reach
 # 246 GFLOP/s, of 32 200, of 56 only 153. At most one column in WASTE may be left empty for it.
-WIDTHS = (64, 32)
+WIDTHS: tuple[int, ...] = (64, 32) if IS_DIRECT else ()
 WASTE = 7
 
-# Elements of a vector register, the least that is loaded at once: 16 of float32 in AVX-512.
-LANES = 16
+# Columns of a product for which no such width is given: 256 are 1 to 7 % faster than 64, and 1,024
+# up to 15 % slower (Zen 3).
+WIDEST = 256
 
 # Filters of a group below which a product starves: 26 GFLOP/s for 1 row, 66 for 2, 146 for 4. They
 # become TOGETHER rows each; 2 or 8 rows are 10 to 20 % slower (Intel).
@@ -44,5 +56,7 @@ FEW_ELEMENTS = 1 << 19
 
 # Places of one product of the weight's gradient: enough for BLAS, few enough to multiply without
 # packing, and no power of two, at which its transposed copy of `gy` takes 1.5 instead of 0.2 ns an
-# element.
+# element. Products that are copied may have more, as long as a block holds all channels: 2,000
+# take 10 to 25 % less time than 448 (Zen 3).
 PLACES = 448
+MOST_PLACES = PLACES if IS_DIRECT else 2000

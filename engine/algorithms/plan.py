@@ -25,7 +25,6 @@ class Block:
     step: int = 1  # from one output row to the next
     stride: int = 1  # from what one of them reads to what the next one reads
     tile: int = 1  # columns of one product
-    width: int = 1  # P, columns of the buffer
     together: int = 1  # t, output rows of one product
 
 
@@ -38,13 +37,14 @@ def undilated(g: Geometry) -> tuple[int, int]:
     return g.dilation[-2] // common, g.stride[-2] // common
 
 
-def for_band(g: Geometry, itemsize: int) -> Block:
+def for_band(g: Geometry, itemsize: int, together: int) -> Block:
     """Take few columns, then few channels, until a block has as many rows as the kernel."""
     step, stride = undilated(g)
     length = -(-g.output_size[-2] // step)
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
     leading = prod(g.kernel_size[:-2])
     copies = leading * (g.kernel_size[-1] + g.stride[-1])  # of a row: in the buffer, and as read
+    t = min(together, length)
 
     def read(rows: int) -> int:
         """Elements for each column and channel, of the buffer and of what it is made from."""
@@ -55,37 +55,14 @@ def for_band(g: Geometry, itemsize: int) -> Block:
         return read(rows) * channels + 2 * rows * g.filters
 
     tile = tile_of(g.output_size[-1])
-    most = max(limits.WIDTHS[0], capacity // size(kr, g.channels))
+    most = max(tile, capacity // size(kr, g.channels))
     columns = even(g.output_size[-1], most, tile)
     room = capacity // whole(columns, tile)
     channels = even(g.channels, (room - 2 * kr * g.filters) // read(kr))
-    further = (room - size(1, channels)) // (size(2, channels) - size(1, channels))
-    rows = even(length, 1 + further)
+    further = (room - size(t, channels)) // (size(2 * t, channels) - size(t, channels))
+    rows = even(length, t * (1 + further), t)
     groups = even(g.groups, room // size(rows, channels))
-    return Block(groups, channels, rows, columns, step, stride, tile)
-
-
-def for_toeplitz(g: Geometry, itemsize: int) -> Block:
-    """All columns unless they are many, then as few channels and rows as a block must have."""
-    step, stride = undilated(g)
-    t = limits.TOGETHER
-    columns = even(g.output_size[-1], limits.PLACES)
-    tile = whole(columns, limits.LANES)
-    width = tile + (g.kernel_size[-1] - 1) * g.dilation[-1] // g.stride[-1]
-    leading = prod(g.kernel_size[:-2])
-
-    def size(count: int, channels: int) -> int:
-        """Elements of a block: what is read, twice unless it is in order, and sum and term."""
-        height = (count * t - 1) * stride + g.kernel_size[-2]
-        copies = 1 if channels * leading == 1 else 2
-        return copies * channels * leading * height * width + 2 * count * g.filters * t * tile
-
-    room = limits.BUFFER // itemsize
-    channels = even(g.channels, (room - size(1, 0)) // (size(1, 2) - size(1, 1)))
-    further = (room - size(1, channels)) // (size(2, channels) - size(1, channels))
-    count = even(-(-g.output_size[-2] // step // t), 1 + further)
-    groups = even(g.groups, room // size(count, channels))
-    return Block(groups, channels, count * t, columns, step, stride, tile, width, t)
+    return Block(groups, channels, rows, columns, step, stride, tile, t)
 
 
 def for_correlate(g: Geometry, itemsize: int) -> Block:
@@ -93,12 +70,14 @@ def for_correlate(g: Geometry, itemsize: int) -> Block:
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
     lines = prod(g.kernel_size) // kr  # of one channel
     reach = (kr - 1) * g.dilation[-2] // g.stride[-2]  # rows that a buffer has beyond those of gy
-    columns = even(g.output_size[-1], limits.PLACES)
+    place = (2 * lines + lines // g.kernel_size[-1] * g.stride[-1]) * g.channels + 2 * g.filters
+    places = min(limits.MOST_PLACES, max(limits.PLACES, capacity // place))  # of all channels
+    columns = even(g.output_size[-1], places)
     room = capacity // columns
     least = min(reach + 1, g.output_size[-2])
     channels = even(g.channels, (room - least * g.filters) // ((least + reach) * lines))
     beyond, height = reach * lines * channels, lines * channels + g.filters
-    rows = even(g.output_size[-2], min((room - beyond) // height, limits.PLACES // columns))
+    rows = even(g.output_size[-2], min((room - beyond) // height, places // columns))
     return Block(even(g.groups, room // (rows * height + beyond)), channels, rows, columns)
 
 
@@ -146,7 +125,7 @@ def tile_of(columns: int) -> int:
     for tile in limits.WIDTHS:
         if -columns % tile * limits.WASTE <= columns:
             return tile
-    return columns
+    return even(columns, limits.WIDEST)
 
 
 def for_panel(rows: int, width: int) -> int:
@@ -154,9 +133,12 @@ def for_panel(rows: int, width: int) -> int:
     return even(rows, limits.PANEL // width)
 
 
-def part(rows: int, size: int) -> int:
-    """A divisor of `rows`: halved while that brings the product to where BLAS is fastest."""
-    m = rows
+def part(filters: int, size: int, together: int = 1) -> int:
+    """Rows of a product's left operand: those of all filters, if each of these has several.
+
+    Else a divisor of the filters, halved while that brings the product to where BLAS is fastest.
+    """
+    m = filters
     while m % 2 == 0 and m > 8 and m * size > limits.SMALL_PRODUCT:
         m //= 2
-    return m if m * size <= limits.SMALL_PRODUCT else rows
+    return m if together == 1 and m * size <= limits.SMALL_PRODUCT else filters * together

@@ -46,6 +46,7 @@ def has_short_rows(g: Geometry) -> bool:
 
 
 @lru_cache
-def repeats_rows(g: Geometry) -> bool:
-    """The rule for few filters: as Toeplitz matrices, where the kernel has rows to share."""
-    return len(g.kernel_size) > 1 and g.filters < limits.FEW_FILTERS and g.kernel_size[-2] > 1
+def together(g: Geometry) -> int:
+    """The rule for few filters: several output rows by one product, where kernels share rows."""
+    few = len(g.kernel_size) > 1 and g.filters < limits.FEW_FILTERS and g.kernel_size[-2] > 1
+    return limits.TOGETHER if few else 1

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import box
+from .plan import is_one_block
 
 
 class Layout(NamedTuple):
@@ -20,8 +21,10 @@ class Layout(NamedTuple):
 
     windows: Sizes  # (n, G, C, *K, *Y)
     strides: Sizes
+    kernels: Sizes  # (G, O, C·K)
     columns: Sizes  # (n, G, C·K, Y)
     results: Sizes  # (n, G, O, Y)
+    is_one_block: bool
     bordered: bool
     starts: Sizes  # of the padded input
     steps: Sizes
@@ -41,8 +44,10 @@ def layout(g: Geometry, itemsize: int) -> Layout:
             *[step * d for step, d in zip(steps, g.dilation, strict=True)],
             *[step * s for step, s in zip(steps, g.stride, strict=True)],
         ),
+        kernels=(g.groups, g.filters, g.channels * taps),
         columns=(g.batch, g.groups, g.channels * taps, places),
         results=(g.batch, g.groups, g.filters, places),
+        is_one_block=is_one_block(g),
         bordered=any(map(any, g.padding)),
         starts=tuple([-lo for lo, _ in g.padding]),
         steps=(1,) * len(g.padding),
