@@ -382,7 +382,7 @@ def test_every_so_many_rows_are_a_problem_without_dilation(
 
 
 def test_a_toeplitz_matrix_has_the_rows_that_its_taps_cover() -> None:
-    most = plan.Block(1, 1, 3, 1, stride=2, together=3)
+    most = plan.Block(1, 1, 3, 1, stride=2, together=3, slab=6)
     matrix = band.by_row(np.array([[[[[1], [2]]]]]), most)
     assert matrix.tolist() == [[[[1, 2, 0, 0, 0, 0], [0, 0, 1, 2, 0, 0], [0, 0, 0, 0, 1, 2]]]]
 

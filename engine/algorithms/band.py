@@ -1,8 +1,7 @@
 """Convolution as small matrix products over bands of rows that stay in the cache.
 
 A buffer holds, for each row of the (padded) input, what every column tap of the kernel meets. The
-patches of output row y are then rows y … y + kr of the buffer, one slab, and no row is copied
-again for another row tap:
+patches of output row y are then one slab of the buffer, rows y … y + kr, and not copied again:
 
     buffer[0]  ┐             J = C · (leading taps) · kc rows of one output row's width
     buffer[1]  │ y = 0  ┐
@@ -42,7 +41,7 @@ def forward(g: Geometry, x: Array, w: Array, y: Array, t: int) -> None:
     for channels in cut(g.channels, most.channels):
         kernels, add = by_row(w[:, :, channels], most), channels.start > 0
         parts = pieces(g, most, x, y)
-        each(block, ((g, most, kernels[n], s[:, channels], at, y, add) for n, at, s, y in parts))
+        each(block, ((g, most, kernels[n], s[:, channels], at, t, add) for n, at, s, t in parts))
 
 
 def block(g: Geometry, most: Block, w: Array, x: Array, place: Sizes, y: Array, add: bool) -> None:
@@ -54,8 +53,7 @@ def by_row(w: Array, most: Block) -> Array:
     """The weights in the order of a slab, for each of t rows: (G, O, C, *K) -> (G, O, t, V·J)."""
     ordered = np.moveaxis(np.moveaxis(w, -2, 2), 3, -1)  # (G, O, kr, …, kc, C)
     groups, filters, kr, *lines = ordered.shape
-    height = (most.together - 1) * most.stride + kr  # V
-    result = np.zeros((groups, filters, most.together, height, *lines), w.dtype)
+    result = np.zeros((groups, filters, most.together, most.slab, *lines), w.dtype)
     for t in range(most.together):
         result[:, :, t, t * most.stride : t * most.stride + kr] = ordered
     return result.reshape(groups, filters, most.together, -1)
@@ -64,18 +62,14 @@ def by_row(w: Array, most: Block) -> Array:
 def slabbed(g: Geometry, most: Block, x: Array, place: Sizes, target: Array) -> Array:
     """What each t rows meet, as a view: (G, C, *X) -> (G, r/t, tiles, V·J, tile)."""
     rows, columns = target.shape[2:]
-    count, kr = -(-rows // most.together), g.kernel_size[-2]
-    height = (count * most.together - 1) * most.stride + kr
-    source = read(g, x, place, height, whole(columns, most.tile), g.dilation[-2])
-    buffer = patches(taps(g, source, whole(columns, most.tile)), most.tile)
+    count, down = -(-rows // most.together), most.together * most.stride  # rows to the next slab
+    height, width = (count - 1) * down + most.slab, whole(columns, most.tile)
+    source = read(g, x, place, height, width, g.dilation[-2])
+    buffer = patches(taps(g, source, width), most.tile)  # (G, tiles, h, J, tile)
     groups, tiles, _, j, tile = buffer.shape
-    group, each, row, line, element = buffer.strides
-    return np.ndarray(
-        (groups, count, tiles, ((most.together - 1) * most.stride + kr) * j, tile),
-        buffer.dtype,
-        buffer,
-        strides=(group, most.together * most.stride * row, each, line, element),
-    )
+    group, right, row, line, element = buffer.strides
+    shape = (groups, count, tiles, most.slab * j, tile)
+    return np.ndarray(shape, x.dtype, buffer, 0, (group, down * row, right, line, element))
 
 
 def patches(met: Array, tile: int) -> Array:
@@ -112,19 +106,15 @@ def multiply_part(weights: Array, slabs: Array, piece: slice, result: Array) -> 
     groups, filters, t, k = left.shape
     tile = right.shape[-1]
     m = part(filters, k * tile, t)
-    np.matmul(
-        left.reshape(groups, 1, 1, -1, m, k),
-        right[:, :, :, None],
-        out=result.reshape(*right.shape[:3], -1, m, tile),  # a view
-    )
+    products = result.reshape(*right.shape[:3], -1, m, tile)  # a view
+    np.matmul(left.reshape(groups, 1, 1, -1, m, k), right[:, :, :, None], out=products)
 
 
 def put(found: Array, target: Array, add: bool) -> None:
     """Each tile in its place: (G, r/t, tiles, O, t, tile) -> target (G, O, r, columns)."""
     _, filters, rows, columns = target.shape
     for i, piece in enumerate(cut(columns, found.shape[-1])):
-        by_filter = found[:, :, i].swapaxes(1, 2)  # (G, O, r/t, t, tile)
+        goal, by_filter = target[..., piece], found[:, :, i].swapaxes(1, 2)  # (G, O, r/t, t, tile)
         tile = by_filter.reshape(len(found), filters, -1, found.shape[-1])
-        goal = target[..., piece]
         source = tile[:, :, :rows, : goal.shape[-1]]
         np.add(goal, source, out=goal) if add else np.copyto(goal, source)

@@ -26,6 +26,7 @@ class Block:
     stride: int = 1  # from what one of them reads to what the next one reads
     tile: int = 1  # columns of one product
     together: int = 1  # t, output rows of one product
+    slab: int = 1  # V, rows of the buffer that these meet
 
 
 def undilated(g: Geometry) -> tuple[int, int]:
@@ -62,7 +63,8 @@ def for_band(g: Geometry, itemsize: int, together: int) -> Block:
     further = (room - size(t, channels)) // (size(2 * t, channels) - size(t, channels))
     rows = even(length, t * (1 + further), t)
     groups = even(g.groups, room // size(rows, channels))
-    return Block(groups, channels, rows, columns, step, stride, tile, t)
+    slab = (t - 1) * stride + kr
+    return Block(groups, channels, rows, columns, step, stride, tile, t, slab)
 
 
 def for_correlate(g: Geometry, itemsize: int) -> Block:
