@@ -94,6 +94,7 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "WIDTHS": r.choice([(2 * width, width), (64, 32), (3, 2), ()]),
         "WASTE": r.choice([1, 2, 7]),
         "FEW_FILTERS": r.choice([1, 2, 4, 99]),
+        "MANY_FILTERS": r.choice([1, 2, 16]),
         "TOGETHER": r.choice([1, 2, 3, 4, 8]),
         "WIDEST": r.choice([1, 3, 64]),
         "TINY": r.choice([0, 0, 0, 300]),
@@ -149,6 +150,15 @@ def test_inf_and_nan_reach_what_they_are_multiplied_with_and_no_more(seed: int, 
     g, sizes = drawn(r), drawn_limits(r)
     with lowered(**sizes):
         assert_as_defined(g, part, operands(r, g, part, "float64", special=True))
+
+
+@pytest.mark.parametrize("together", [2, 4])
+def test_a_nan_meets_no_zero_of_a_toeplitz_matrix(together: int) -> None:
+    g = geometry((1, 1, 6, 9), (1, 1, 3, 3))
+    x, w = operands(Random(0), g, "forward", "float32")
+    x[0, 0, 0, 0] = np.nan
+    with lowered(**BLOCKED, TOGETHER=together):
+        assert_as_defined(g, "forward", [x, w])
 
 
 # Shapes of input and weight, groups, steps, and limits: each just below, at or above a boundary.

@@ -3,7 +3,7 @@
 | file | idea | for |
 |---|---|---|
 | `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
-| `col2im` | the columns of a product, added back to the input | their gradients of inputs |
+| `col2im` | a product's columns, added back to the input | the same, and few channels of many |
 | `band` | products over bands of rows in the cache | all other convolutions |
 | `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |

@@ -98,11 +98,13 @@ def is_one_block(g: Geometry) -> bool:
     return for_im2col(g) == (g.batch, g.output_size[0])
 
 
-def for_col2im(g: Geometry) -> tuple[int, int]:
-    """Samples and channels whose columns are formed at once, beside their part of the input."""
-    column = g.groups * prod(g.kernel_size) * prod(g.output_size)
-    most = limits.FEW_ELEMENTS // 2 // max(1, column)
-    return even(g.batch, most // max(1, g.channels)), even(g.channels, most)
+def for_col2im(g: Geometry) -> tuple[int, int, int]:
+    """Samples, channels and rows of the output whose columns are formed at once."""
+    row = max(1, g.groups * prod(g.kernel_size) * prod(g.output_size[1:]))
+    rows = limits.FEW_ELEMENTS // 2 // row  # of one channel
+    channels = even(g.channels, rows // max(1, g.output_size[0]))
+    samples = even(g.batch, rows // max(1, g.output_size[0] * g.channels))
+    return samples, channels, even(g.output_size[0], rows // channels)
 
 
 def for_weight(g: Geometry) -> int:

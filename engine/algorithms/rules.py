@@ -25,15 +25,18 @@ def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
 
 @lru_cache
 def adds_columns(g: Geometry) -> bool:
-    """The rule for an input's gradient: im2col for one tap, short rows, and phases of mere zeros.
+    """The rule for an input's gradient: col2im for one tap, short rows, and few channels of many.
 
-    A phase meets every place of the input, of which a window may cover a few only.
+    So it is for phases of mere zeros: they meet every place of the input, and a window may cover
+    a few only.
     """
     steps = [s // gcd(s, d) for s, d in zip(g.stride, g.dilation, strict=True)]
     phased = prod(g.input_shape) * g.filters * prod(g.kernel_size) // prod(steps)
     if phased <= limits.TINY:
         return False
-    return prod(g.kernel_size) == 1 or has_short_rows(g) or phased > limits.ZEROS * work(g)
+    starves = g.channels < limits.FEW_FILTERS and g.filters >= limits.MANY_FILTERS
+    one = prod(g.kernel_size) == 1
+    return one or starves or has_short_rows(g) or phased > limits.ZEROS * work(g)
 
 
 def work(g: Geometry) -> int:

@@ -35,7 +35,7 @@ EQUIVALENTS = {line for line, _ in explained()}
 # nothing but speed: they are not run. What a module cuts wrongly is killed.
 # The same holds of the lines that ask `plan` for a size.
 CHOICES = {"algorithms.limits", "algorithms.plan", "algorithms.rules"}
-ASKS = re.compile(r"(m|most|n, c|samples, rows) = (part|for_\w+)\(")
+ASKS = re.compile(r"(m|most|n, c, most|samples, rows) = (part|for_\w+)\(")
 
 
 def is_choice(mutant: Mutant) -> bool:
