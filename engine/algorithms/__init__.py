@@ -3,9 +3,9 @@
 | file | idea | for |
 |---|---|---|
 | `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
-| `col2im` | a product's columns, added back to the input | the same, and few channels of many |
 | `band` | products over bands of rows in the cache | all other convolutions |
-| `phases` | an input's gradient as convolutions of stride 1 | most gradients of inputs |
+| `col2im` | a product's columns, added back | gradients of inputs: as im2col, or few channels |
+| `phases` | an input's gradient as convolutions of stride 1 | all other gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
 | `exact` | integers as floats, where that is exact | integers, before the choice |
 | `threads` | blocks at the same time | where more than one thread is set |

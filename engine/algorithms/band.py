@@ -33,13 +33,13 @@ from .plan import Block, for_band, for_panel, part, whole
 from .threads import each
 
 
-def forward(g: Geometry, x: Array, w: Array, y: Array, t: int) -> None:
-    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y), with t output rows by one product."""
+def forward(g: Geometry, x: Array, w: Array, y: Array, together: int) -> None:
+    """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y), so many rows of it by one product."""
     g = with_rows(g)
-    most = for_band(g, x.itemsize, t)
+    most = for_band(g, x.itemsize, together)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):
-        kernels, add = by_row(w[:, :, channels], most), channels.start > 0
+        kernels, add = by_row(w[:, :, channels], most), channels.start > 0  # (G, O, t, V·J)
         parts = pieces(g, most, x, y)
         each(block, ((g, most, kernels[n], s[:, channels], at, t, add) for n, at, s, t in parts))
 
@@ -64,7 +64,7 @@ def slabbed(g: Geometry, most: Block, x: Array, place: Sizes, target: Array) -> 
     rows, columns = target.shape[2:]
     count, down = -(-rows // most.together), most.together * most.stride  # rows to the next slab
     height, width = (count - 1) * down + most.slab, whole(columns, most.tile)
-    source = read(g, x, place, height, width, g.dilation[-2])
+    source = read(g, x, place, height, width, g.dilation[-2])  # (G, C, …, h, span)
     buffer = patches(taps(g, source, width), most.tile)  # (G, tiles, h, J, tile)
     groups, tiles, _, j, tile = buffer.shape
     group, right, row, line, element = buffer.strides

@@ -34,12 +34,12 @@ PANEL = 40 << 10 if IS_DIRECT else sys.maxsize
 WIDTHS: tuple[int, ...] = (64, 32) if IS_DIRECT else ()
 WASTE = 7
 
-# Columns of a product for which no such width is given: 256 are 1 to 7 % faster than 64, and 1,024
-# up to 15 % slower (Zen 3).
+# Columns of a product for which no such width is given: 256 take 2 to 7 % less time than 64, and
+# 1,024 up to 18 % more than 256 (Zen 3).
 WIDEST = 256
 
 # Filters of a group below which a product starves: 26 GFLOP/s for 1 row, 66 for 2, 146 for 4. They
-# become TOGETHER rows each; 2 or 8 rows are 10 to 20 % slower (Intel).
+# become TOGETHER rows each: 2 take 11 to 61 % longer, 8 between 4 % less and 13 % longer (Zen 3).
 FEW_FILTERS = 4
 TOGETHER = 4
 
@@ -61,6 +61,6 @@ FEW_ELEMENTS = 1 << 19
 # Places of one product of the weight's gradient: enough for BLAS, few enough to multiply without
 # packing, and no power of two, at which its transposed copy of `gy` takes 1.5 instead of 0.2 ns an
 # element. Products that are copied may have more, as long as a block holds all channels: 2,000
-# take 10 to 25 % less time than 448 (Zen 3).
+# take up to 24 % less time than 448 (Zen 3).
 PLACES = 448
 MOST_PLACES = PLACES if IS_DIRECT else 2000

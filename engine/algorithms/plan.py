@@ -72,8 +72,10 @@ def for_correlate(g: Geometry, itemsize: int) -> Block:
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
     lines = prod(g.kernel_size) // kr  # of one channel
     reach = (kr - 1) * g.dilation[-2] // g.stride[-2]  # rows that a buffer has beyond those of gy
+    # What a place of all channels takes: its lines, twice while one buffer replaces another, what
+    # they are made from, and gy with its copy.
     place = (2 * lines + lines // g.kernel_size[-1] * g.stride[-1]) * g.channels + 2 * g.filters
-    places = min(limits.MOST_PLACES, max(limits.PLACES, capacity // place))  # of all channels
+    places = min(limits.MOST_PLACES, max(limits.PLACES, capacity // place))
     columns = even(g.output_size[-1], places)
     room = capacity // columns
     least = min(reach + 1, g.output_size[-2])

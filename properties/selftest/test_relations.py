@@ -235,7 +235,7 @@ ENGINES = [
 def test_a_relation_holds_for_a_right_engine(
     relation: Relation, candidate: Engine, statuses: set[str]
 ) -> None:
-    cases = drawn(relation, candidate, 1000, seed=1)
+    cases = drawn(relation, candidate, 2000, seed=1)
     verdicts = [verdict(relation, case, candidate) for case in cases]
     seen = Counter(found.status if found else "nothing" for found in verdicts)
     assert set(seen) <= statuses
