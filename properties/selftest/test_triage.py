@@ -130,7 +130,7 @@ def test_shrinking_what_is_limited_spends_the_time() -> None:
 
 def test_a_sequence_of_which_one_case_fails_alone_is_that_case() -> None:
     found = settled_in(session_of(flipped), f"{ONES}; {TAPS}")
-    assert (found.sequence, str(found.case)) == (None, TAPS)
+    assert (found.sequence, str(found.case), found.origin) == (None, TAPS, TAPS)
 
 
 def stride_twice(c: Call) -> Any:
@@ -393,6 +393,13 @@ def test_a_crash_in_a_relation_goes_to_the_fault_of_which_it_says_nothing() -> N
     session = session_of(fails)
     session.triage.add(failure(session, ONES))
     assert settled(session, silent, failure(session, LARGE)).fault == ("EngineCrash", ONES)
+
+
+def test_the_failing_line_of_a_relation_that_makes_a_crashing_call_is_this_call() -> None:
+    session = session_of(fails)
+    found = EngineCrash(parse(ONES), session.engine, "raised", ("call", LARGE))
+    by_call = settled(session, silent, found)
+    assert (str(by_call.case), by_call.origin, by_call.shown) == (ONES, LARGE, "EngineCrash")
 
 
 class Torchless(Session):

@@ -46,11 +46,12 @@ def settled(
 
     What is `limited` shares a time limit with all others of the process.
     """
-    origin, found = str(found.source), copy(found)  # what is remembered stays as it is
+    found = copy(found)  # what is remembered stays as it is
     if session.options.cases:  # exactly these are asked about
         return _as_it_is(session, predicate, found)
-    shown = type(found).__name__
-    predicate, found = _plainer(session, predicate, found)
+    predicate, found = _part_at_fault(session, predicate, found)
+    origin, shown = str(found.source), type(found).__name__
+    predicate, found = _exact(session, predicate, found)
     session.triage.wait(found)
     found.fault, found.origin, found.shown = _known(session, predicate, found), origin, shown
     if found.fault or (limited and session.triage.left <= 0):
@@ -61,7 +62,7 @@ def settled(
             smaller = copy(smaller)
             smaller.details += (("shrunk", "not to the end: the time limit was spent"),)
     if smaller.sequence is not None:  # by now one of its cases may fail alone
-        by, alone = _plainer(session, predicate, smaller)
+        by, alone = _part_at_fault(session, predicate, smaller)
         if alone is not smaller:
             smaller = settled(session, by, alone, limited=limited)
     if not (smaller.settled or smaller.fault):
@@ -120,13 +121,14 @@ def _calls(text: str) -> Iterator[Case]:
             yield parse(text[start.start() : end])
 
 
-def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:
-    """The same failure in a form that says more.
+def _part_at_fault(
+    session: Session, predicate: Predicate, found: Mismatch
+) -> tuple[Predicate, Mismatch]:
+    """The part of what was judged that fails by itself, or all of it.
 
     A sequence whose failing case fails alone, as whatever kind, is that case, and calls at once
     that fail in a row too are that row; a relation that makes a call which fails alone is that
-    call. A difference near its bound may be one that is no rounding at all: then the same call is
-    wrong on integers, where it must be exact.
+    call.
     """
     if found.sequence is not None:
         alone = _against_torch(session, found)
@@ -138,6 +140,14 @@ def _plainer(session: Session, predicate: Predicate, found: Mismatch) -> tuple[P
         direct = _by_torch(session, call)
         if type(direct) is type(found):
             return by_oracle, copy(direct)
+    return predicate, found
+
+
+def _exact(session: Session, predicate: Predicate, found: Mismatch) -> tuple[Predicate, Mismatch]:
+    """The same call on integers, if it is wrong there too, where it must be exact.
+
+    A difference near its bound may be one that is no rounding at all.
+    """
     plain = PLAIN.get(type(found))
     if plain is not None and found.sequence is None:
         case = replace(found.case, data="integers:0")
