@@ -158,7 +158,7 @@ class Parser:
         operands = {
             k: self._operand(nodes[k], row.operands[:i])
             for i, k in enumerate(row.operands)
-            if k in nodes
+            if k in nodes and not (i < positional and _is_gap(row, k, nodes[k]))
         }
         if row.is_layer and not self.partial:
             self._check_layer(row, nodes, operands.get("weight"))
@@ -275,3 +275,8 @@ class Parser:
         if type(value) is not int or not info.min <= value <= info.max:
             raise self.error(node.args[0], f"expected an integer that fits {dtype}")
         return np.dtype(dtype).type(value)
+
+
+def _is_gap(row: Op, name: str, node: ast.expr) -> bool:
+    """Whether a value by position says only that this operand is left out."""
+    return isinstance(node, ast.Constant) and node.value is None and row.may_be_left_out(name)

@@ -159,15 +159,25 @@ def _numbers(case: Case, sizes: Sizes) -> dict[str, tuple[int, ...]]:
 
 
 def formed(like: Any, values: tuple[int, ...], *, keep: bool = False) -> Any:
-    """`values` in the form of `like`: its kind of integer and, if odd or to `keep`, of sequence."""
+    """`values` in the form of `like`: its kind of integer and, if odd or to `keep`, of sequence.
+
+    Values that do not fit its kind of integer are plain ones.
+    """
     is_sequence = isinstance(like, (tuple, list)) and len(like) > 0
     first = like[0] if is_sequence else like
-    kind: Any = type(first) if isinstance(first, np.integer) else int
-    values = tuple(map(kind, values))
+    values = tuple(map(_kind(first, values), values))
     if not is_sequence or (isinstance(like, tuple) and len({*like}) > 1 and not keep):
         return natural(values)
     short = len(like) == 1 and len({*values}) == 1
     return type(like)(values[:1] if short else values)
+
+
+def _kind(like: Any, values: tuple[int, ...]) -> Any:
+    """The type of integer of `like`, if it holds all the values."""
+    if not isinstance(like, np.integer):
+        return int
+    info = np.iinfo(like)
+    return type(like) if info.min <= min(values) and max(values) <= info.max else int
 
 
 def resized(operand: Operand, shape: tuple[int, ...]) -> Operand:

@@ -40,6 +40,7 @@ def test_every_line_reads_back_as_its_case(op: str, data: st.DataObject) -> None
     case = data.draw(cases((op,)) | invalid_cases((op,)))
     again = parse(str(case))
     assert fields(again) == fields(case)
+    assert again.operands == case.operands
     assert str(again) == str(case)  # tells 1 from True, 1.0 and int64(1), which are equal
 
 

@@ -236,25 +236,27 @@ class Reporting(Reporter):
 
 
 @pytest.mark.parametrize(
-    ("others", "faults", "verbosity", "whole"),
+    ("others", "faults", "verbosity", "whole", "counts"),
     [
-        ([*MANY, ALONE], True, 0, []),
-        ([*MANY, ALONE], True, 1, [*MANY, ALONE]),
-        ([*MANY, ALONE], False, 0, [*MANY, ALONE]),
-        ([ALONE], True, 0, [ALONE]),
+        ([*MANY, ALONE], True, 0, [], ["5", "4", "1"]),
+        ([*MANY, ALONE], True, 1, [*MANY, ALONE], []),
+        ([*MANY, ALONE], False, 0, [MANY[0], ALONE], ["3", "3"]),
+        ([*MANY, ALONE], False, 1, [*MANY, ALONE], []),
+        ([ALONE], True, 0, [ALONE], []),
     ],
-    ids=["many", "verbose", "no fault", "few"],
+    ids=["many", "verbose", "no fault", "no fault, verbose", "few"],
 )
-def test_other_tests_are_printed_whole_unless_they_are_many_beside_a_fault(
-    others: list[Any], faults: bool, verbosity: int, whole: list[Any]
+def test_other_tests_are_printed_whole_unless_they_are_many(
+    others: list[Any], faults: bool, verbosity: int, whole: list[Any], counts: list[str]
 ) -> None:
     fault = SimpleNamespace(nodeid="test_engine.py::test", convolutions=[])
-    terminal = SimpleNamespace(stats={"failed": [fault, *others]})
-    reporter = Reporting(faults, verbosity)
-    steps = reporter.pytest_terminal_summary(terminal, 1)
+    written: list[str] = []
+    terminal = SimpleNamespace(stats={"failed": [fault, *others]}, write_line=written.append)
+    steps = Reporting(faults, verbosity).pytest_terminal_summary(terminal, 1)
     next(steps)
-    assert (terminal.stats["failed"], reporter.beside) == (whole, others if not whole else [])
+    assert terminal.stats["failed"] == whole
     assert next(steps, None) is None
+    assert [line.split()[0] for line in written] == counts
     assert terminal.stats["failed"] == [fault, *others]
 
 

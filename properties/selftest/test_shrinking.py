@@ -456,3 +456,11 @@ def test_the_sizes_of_every_valid_case_give_it_again() -> None:
 )
 def test_a_changed_argument_keeps_its_form(like: str, values: tuple[int, ...], wanted: str) -> None:
     assert repr(formed(ast.literal_eval(like), values)) == wanted
+
+
+@pytest.mark.parametrize("values", [(256,), (-1,)])
+def test_a_changed_argument_that_does_not_fit_its_kind_is_a_plain_integer(
+    values: tuple[int, ...],
+) -> None:
+    assert repr(formed(np.uint8(200), (255,))) == "np.uint8(255)"
+    assert type(formed(np.uint8(200), values)) is int

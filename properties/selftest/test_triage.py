@@ -449,6 +449,16 @@ def test_the_failing_file_has_the_faults_first_and_then_all_lines() -> None:
     ]
 
 
+def test_a_line_that_failed_only_after_other_calls_is_a_comment_of_the_failing_file() -> None:
+    faults = merged(after(TAPS), record(LARGE, depends=True))
+    assert failing_file(faults.ranked(), 2, "engine", "failing.txt").splitlines() == [
+        "# 1 fault in 2 failing tests; again with: pytest --case failing.txt",
+        "# the smallest case of each fault, most telling first",
+        f"{ONES}; {TAPS}  # ValueMismatch",
+        *("# these failed only after other calls", f"# {LARGE}  # ValueMismatch"),
+    ]
+
+
 def test_a_green_run_has_an_empty_failing_file() -> None:
     assert failing_file([], 0, "engine", "failing.txt") == ""
 

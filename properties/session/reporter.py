@@ -23,6 +23,7 @@ from ..triage.faults import Fault, Faults, as_json, lines_of
 from ..triage.pattern import ALL, NONE, SOME
 from ..triage.replay import Replayed, told
 from ..triage.summaries import (
+    by_function,
     counted_only,
     failing_file,
     listed,
@@ -42,7 +43,7 @@ BLOCKS = 3  # faults that are printed whole, unless the run is verbose
 SHORTLY = 3  # faults after these of which some lines are printed; the rest is counted
 PACKAGE = Path(__file__).parents[1]
 DOTS = 10  # tests that pass for each dot
-OTHERS = 3  # failing tests of another kind that are printed whole beside faults
+OTHERS = 3  # failing tests of another kind that are all printed whole
 
 
 def show(report: Any, found: list[Mismatch]) -> None:
@@ -80,7 +81,6 @@ class Reporter:
         self.faults = Faults()
         self.shown: Key | None = None  # the fault whose block was printed at once
         self.replayed: dict[str, Replayed] = {}  # by the line of its case
-        self.beside: list[Any] = []  # reports of tests that find no fault and are only listed
         self.passed = 0  # tests of this package
         self.folder = folder  # of this run, for all its processes
 
@@ -169,20 +169,26 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> Iterator[None]:
         """Print without the reports whose failures are faults: these are listed once, below.
 
-        So are tests of another kind beside faults, if they are many: most show the same mistake.
+        So are tests of another kind, if they are many: most show the same mistake. Without a fault
+        the first of each function is printed.
         """
         failed = terminalreporter.stats.get("failed", [])
         others = [report for report in failed if not hasattr(report, "convolutions")]
-        if self.faults and len(others) > OTHERS and self.config.get_verbosity() <= 0:
-            self.beside, others = others, []
+        whole = others
+        if len(others) > OTHERS and self.config.get_verbosity() <= 0:
+            firsts = [reports[0] for reports in by_function(others).values()]
+            whole = [] if self.faults else firsts
+        beside = [report for report in others if not any(report is one for one in whole)]
         if failed:
-            terminalreporter.stats["failed"] = others
+            terminalreporter.stats["failed"] = whole
         try:
             yield
         finally:
             if failed:
                 terminalreporter.stats["failed"] = failed
         self._summarize(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
+        for line in other_tests(beside):
+            terminalreporter.write_line(line)
 
     def _summarize(self, terminalreporter: Any, *, green: bool) -> None:
         is_complete = bool(self.faults)  # else the run was broken off before tests had reported
@@ -202,8 +208,6 @@ class Reporter:
                 terminalreporter.write_line(line)
         self._write_claims(terminalreporter, green=green)
         self._write_faults(terminalreporter, ranked)
-        for line in other_tests(self.beside):
-            terminalreporter.write_line(line)
         for line in self._told()[0] if self.session.options.asked else ():
             terminalreporter.write_line(line)
         self._write_files(ranked)

@@ -249,6 +249,13 @@ def lines_of(faults: Iterable[Fault]) -> dict[str, str]:
     return found
 
 
+def after_other_calls(faults: Iterable[Fault]) -> list[str]:
+    """Lines of single calls that failed because of calls before them."""
+    dependent = [fault for fault in faults if fault.line and is_in_order(fault.source)]
+    lines = {line: None for fault in dependent for line in fault.lines}
+    return [line for line in lines if isinstance(parse_source(line), Case)]
+
+
 def as_json(fault: Fault) -> dict[str, Any]:
     return {
         **{k: fault.found[k] for k in ("kind", "headline", "op", "line", "rows", "map", "replay")},

@@ -9,7 +9,7 @@ from textwrap import wrap
 from typing import Any
 
 from ..comparison.loading import OWN
-from .faults import RELATION, Fault, lines_of
+from .faults import RELATION, Fault, after_other_calls, lines_of
 
 MANY = 3  # properties that a block names
 FUNCTIONS = 10  # tests that are listed beside faults
@@ -91,12 +91,9 @@ def other_tests(reports: Sequence[Any]) -> list[str]:
 
     `reports` are pytest's, of the failing tests.
     """
-    functions: dict[str, list[Any]] = {}
-    for report in reports:
-        functions.setdefault(report.nodeid.partition("[")[0], []).append(report)
-    if not functions:
+    if not reports:
         return []
-    ordered = sorted(functions.items(), key=lambda item: -len(item[1]))
+    ordered = sorted(by_function(reports).items(), key=lambda item: -len(item[1]))
     lines = [f"{counted(len(reports), 'other test')} failed too (-v shows each):"]
     for name, failed in ordered[:FUNCTIONS]:
         text = f"  {len(failed):>4}  {name.rpartition('::')[2]}: {_reason(failed[0])}"
@@ -105,6 +102,14 @@ def other_tests(reports: Sequence[Any]) -> list[str]:
         n = sum(len(failed) for _, failed in rest)
         lines.append(f"  {n:>4}  of {counted(len(rest), 'more function')}")
     return lines
+
+
+def by_function(reports: Sequence[Any]) -> dict[str, list[Any]]:
+    """Reports of tests, apart by the test function."""
+    functions: dict[str, list[Any]] = {}
+    for report in reports:
+        functions.setdefault(report.nodeid.partition("[")[0], []).append(report)
+    return functions
 
 
 def _reason(report: Any) -> str:
@@ -118,13 +123,18 @@ def failing_file(faults: Sequence[Fault], tests: int, engine: str, path: str) ->
     option = "" if engine == OWN else f" --engine={shlex.quote(engine)}"
     if option and any(fault.kind == "WrongError" for fault in faults):
         option += " --errors=exact"
-    lines = [f"{line}  # {kind}" for line, kind in lines_of(faults).items()]
-    told = listed(faults, tests)
-    head = [f"# {told}; again with: pytest{option} --case {shlex.quote(path)}"] if lines else []
-    n = len({fault.found["line"] for fault in faults})
-    first = ["# the smallest case of each fault, most telling first", *lines[:n]] if lines else []
-    rest = ["# all others that failed", *lines[n:]] if lines[n:] else []
-    return "".join(f"{line}\n" for line in [*head, *first, *rest])
+    dependent = after_other_calls(faults)
+    texts = {line: f"{line}  # {kind}" for line, kind in lines_of(faults).items()}
+    texts |= {line: f"# {texts[line]}" for line in dependent}
+    smallest = [*dict.fromkeys(fault.found["line"] for fault in faults)]
+    told = f"# {listed(faults, tests)}; again with: pytest{option} --case {shlex.quote(path)}"
+    parts = {
+        f"{told}\n# the smallest case of each fault, most telling first": smallest,
+        "# all others that failed": [k for k in texts if k not in {*smallest, *dependent}],
+        "# these failed only after other calls": dependent,
+    }
+    rows = [[head, *(texts[line] for line in part)] for head, part in parts.items() if part]
+    return "".join(f"{row}\n" for part in rows for row in part)
 
 
 def step_summary(faults: Sequence[Fault], tests: int) -> str:
