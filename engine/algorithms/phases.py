@@ -18,6 +18,8 @@ from itertools import product
 from math import gcd
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from ..geometry import Array, Geometry
 from .blocks import Index
 
@@ -37,7 +39,7 @@ class Phase(NamedTuple):
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array, forward: Forward) -> None:
     """(G, O, C, *K), (N, G·O, *Y) -> gx (N, G·C, *X), which is zero where no tap is met."""
-    swapped = w.swapaxes(1, 2)  # (G, C, O, *K): the channels are the filters now
+    swapped = np.ascontiguousarray(w.swapaxes(1, 2))  # (G, C, O, *K): the channels are filters now
     for places, taps, h in convolutions(g):
         forward(h, gy, swapped[taps], gx[places])
 
