@@ -35,7 +35,7 @@ PARTS = {
     "weight_gradient": ("input", "output"),
 }
 each_part = pytest.mark.parametrize("part", PARTS)
-BLOCKED: dict[str, Any] = {"TINY": 0, "SHORT_ROW": 0}  # whatever is not empty or of one tap
+BLOCKED: dict[str, Any] = {"TINY": 0, "FEW_BYTES": -1, "SHORT_ROW": 0}  # all that has a kernel
 
 
 @contextmanager
@@ -94,10 +94,13 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "WIDTHS": r.choice([(2 * width, width), (64, 32), (3, 2), ()]),
         "WASTE": r.choice([1, 2, 7]),
         "FEW_FILTERS": r.choice([1, 2, 4, 99]),
-        "MANY_FILTERS": r.choice([1, 2, 16]),
+        "WORTH_COPIES": r.choice([1, 48]),
+        "WORTH_COLUMNS": r.choice([1, 5, 128, 128]),
+        "FILTERS_OF_A_CHANNEL": r.choice([1, 3, 8]),
         "TOGETHER": r.choice([1, 2, 3, 4, 8]),
         "WIDEST": r.choice([1, 3, 64]),
         "TINY": r.choice([0, 0, 0, 300]),
+        "FEW_BYTES": r.choice([-1, -1, -1, 2000]),
         "ZEROS": r.choice([0, 1, 2, 99]),
         "SHORT_ROW": r.choice([0, 0, 3]),
         "FEW_ELEMENTS": r.choice([1, 100, 1 << 19]),
@@ -168,6 +171,10 @@ BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
     "whole tiles": (geometry((1, 2, 5, 10), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
     "a row beyond those together": (geometry((1, 2, 8, 6), (2, 1, 3, 3), 2), {"TOGETHER": 5}),
     "fewer rows than together": (geometry((1, 2, 4, 6), (2, 1, 3, 3), 2), {"TOGETHER": 5}),
+    "a row less than two slabs together": (
+        geometry((1, 2, 7, 10), (2, 1, 3, 3), 2),
+        {"TOGETHER": 3, "WIDTHS": (8, 4)},
+    ),
     "together with a stride": (
         geometry((1, 2, 14, 7), (2, 1, 3, 3), 2, stride=(2, 2)),
         {"TOGETHER": 2},

@@ -2,9 +2,9 @@
 
 | file | idea | for |
 |---|---|---|
-| `im2col` | one product over the unfolded input | little work, one tap, short rows, integers |
+| `im2col` | one product over the unfolded input | few columns, one row of taps, integers |
 | `band` | products over bands of rows in the cache | all other convolutions |
-| `col2im` | a product's columns, added back | gradients of inputs: as im2col, or few channels |
+| `col2im` | a product's columns, added back | gradients of inputs: one tap, or many filters |
 | `phases` | an input's gradient as convolutions of stride 1 | all other gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
 | `exact` | integers as floats, where that is exact | integers, before the choice |
@@ -21,7 +21,7 @@ import numpy as np
 from ..geometry import Array, Geometry
 from . import band, col2im, correlate, exact, im2col, phases
 from .blocks import finite
-from .rules import adds_columns, joins_rows, together
+from .rules import adds_columns, joins_places, joins_rows, together
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
@@ -58,7 +58,7 @@ def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
     """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
     left, right = exact.carried((g.batch, *g.output_size), x, gy)
     gw = np.empty(g.weight_shape, left.dtype)
-    chosen = im2col if joins_rows(g, gw.dtype) else correlate
+    chosen = im2col if joins_places(g, gw.dtype) else correlate
     chosen.weight_gradient(g, left, right, grouped(g, gw))
     return exact.cast(gw, x.dtype)
 

@@ -28,14 +28,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
-from .blocks import cut, pieces, read, taps, with_rows
+from .blocks import cut, pieces, read, taps
 from .plan import Block, for_band, for_panel, part, whole
 from .threads import each
 
 
 def forward(g: Geometry, x: Array, w: Array, y: Array, together: int) -> None:
     """(N, G·C, *X), (G·O, C, *K) -> y (N, G·O, *Y), so many rows of it by one product."""
-    g = with_rows(g)
     most = for_band(g, x.itemsize, together)
     w = w.reshape(g.groups, g.filters, g.channels, *g.kernel_size)
     for channels in cut(g.channels, most.channels):

@@ -47,20 +47,32 @@ WIDEST = 256
 FEW_FILTERS = 4
 TOGETHER = 4
 
-# Filters from which on the gradient of an input of few channels is formed as columns, by products
-# of C·K rows instead of C: with 32 in 0.3 to 0.9 of the time, with 8 in 0.6 to 2.2 (Zen 3).
-MANY_FILTERS = 16
-
-# Multiply-adds below which the calls of a blocked algorithm cost more than the arithmetic.
-TINY = 40_000
+# Multiply-adds below which the calls of a blocked algorithm, or of col2im, cost more than the
+# arithmetic.
+TINY = 1 << 18
 
 # Times the multiply-adds of an input's gradient that its phases may take, with their zeros.
 ZEROS = 2
 
-# Output rows shorter than this leave most of a band's product empty; im2col joins them, as long as
-# its columns have no more than so many elements.
-SHORT_ROW = 24
+# Elements of the columns that im2col forms at once.
 FEW_ELEMENTS = 1 << 19
+
+# Bytes of one sample's columns up to which im2col is the faster way, most of all for little work,
+# where a block's calls take 60 µs: of 1,812 random layers of two or three axes it then took between
+# 0.2 and 1.2 of the time of a band, and of 96 depthwise ones between 0.2 and 1.1 (Zen 5).
+FEW_BYTES = 1 << 20
+
+# Output rows shorter than this leave most of a band's product empty. That costs more than im2col's
+# copies for so many filters, each of which is multiplied with all of them (Zen 5).
+SHORT_ROW = 24
+WORTH_COPIES = 48
+
+# Filters, or filters for each channel, from which on col2im is the faster way to an input's
+# gradient; and filters from which on im2col is, to that of a weight. Over 2,037 random layers the
+# rules for output, input and weight chose what takes 1.8, 1.9 and 3 % longer than the faster way
+# (geometric means, Zen 5).
+WORTH_COLUMNS = 128
+FILTERS_OF_A_CHANNEL = 8
 
 # Places of one product of the weight's gradient: enough for BLAS, few enough to multiply without
 # packing (Intel), and no power of two, at which its transposed copy of `gy` takes 1.5 instead of

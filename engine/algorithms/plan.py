@@ -87,12 +87,15 @@ def for_correlate(g: Geometry, itemsize: int) -> Block:
 
 @lru_cache
 def for_im2col(g: Geometry) -> tuple[int, int]:
-    """Samples and rows that are unfolded at once, with their part of the output."""
+    """Samples and rows that are unfolded at once, with their part of the output.
+
+    One sample may have twice as many columns as several: these have copies of the input beside.
+    """
     if g.batch == 0:  # nothing is unfolded, and the rows may be too many even to count
         return 1, g.output_size[0]
     row = g.groups * (g.channels * prod(g.kernel_size) + g.filters) * prod(g.output_size[1:])
     rows = max(1, limits.FEW_ELEMENTS // max(1, row))
-    return even(g.batch, rows // g.output_size[0]), even(g.output_size[0], rows)
+    return even(g.batch, rows // 2 // g.output_size[0]), even(g.output_size[0], rows)
 
 
 def is_one_block(g: Geometry) -> bool:

@@ -7,7 +7,7 @@ that a convolution without products is im2col's.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import gcd, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,25 +18,44 @@ from . import limits
 
 @lru_cache
 def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
-    """The rule: im2col for little work, one tap, short rows, and what BLAS doesn't multiply."""
-    little = work(g) <= limits.TINY
-    return little or prod(g.kernel_size) == 1 or has_short_rows(g) or dtype.kind in "iu"
+    """The rule: im2col where its columns are few or a band saves no copies, and for short rows.
+
+    A band copies a row once for all rows of the kernel, but short rows leave its products empty.
+    """
+    shares = len(g.kernel_size) > 1 and g.kernel_size[-2] > 1
+    wastes = g.output_size[-1] < limits.SHORT_ROW and g.filters >= limits.WORTH_COPIES
+    return are_few(g, dtype) or not shares or wastes
+
+
+@lru_cache
+def joins_places(g: Geometry, dtype: np.dtype[Any]) -> bool:
+    """The rule for a weight's gradient: im2col for few columns, one tap, and many filters.
+
+    Correlate adds a gradient for each block to the sum, which is as large as the weight.
+    """
+    one = prod(g.kernel_size) == 1
+    return are_few(g, dtype) or one or g.filters >= limits.WORTH_COLUMNS
 
 
 @lru_cache
 def adds_columns(g: Geometry) -> bool:
-    """The rule for an input's gradient: col2im for one tap, short rows, and few channels of many.
+    """The rule for an input's gradient: col2im for one tap, and for many filters.
 
     So it is for phases of mere zeros: they meet every place of the input, and a window may cover
     a few only.
     """
-    steps = [s // gcd(s, d) for s, d in zip(g.stride, g.dilation, strict=True)]
-    phased = prod(g.input_shape) * g.filters * prod(g.kernel_size) // prod(steps)
+    taps = prod(g.input_shape) * g.filters * prod(g.kernel_size)
+    phased = taps // prod(g.stride)  # each tap is of one phase
     if phased <= limits.TINY:
         return False
-    starves = g.channels < limits.FEW_FILTERS and g.filters >= limits.MANY_FILTERS
-    one = prod(g.kernel_size) == 1
-    return one or starves or has_short_rows(g) or phased > limits.ZEROS * work(g)
+    many = g.filters >= min(limits.WORTH_COLUMNS, limits.FILTERS_OF_A_CHANNEL * g.channels)
+    return prod(g.kernel_size) == 1 or many or phased > limits.ZEROS * work(g)
+
+
+def are_few(g: Geometry, dtype: np.dtype[Any]) -> bool:
+    """Whether the columns are few, or there is little work, or dtype is none that BLAS takes."""
+    few = columns(g) * dtype.itemsize <= limits.FEW_BYTES
+    return few or work(g) <= limits.TINY or dtype.kind in "iu"
 
 
 def work(g: Geometry) -> int:
@@ -44,12 +63,11 @@ def work(g: Geometry) -> int:
     return prod(g.output_shape) * g.channels * prod(g.kernel_size)
 
 
-def has_short_rows(g: Geometry) -> bool:
-    return len(g.kernel_size) > 1 and g.output_size[-1] < limits.SHORT_ROW and g.filters > 2
+def columns(g: Geometry) -> int:
+    """Elements of the columns of one sample."""
+    return g.groups * g.channels * prod(g.kernel_size) * prod(g.output_size)
 
 
-@lru_cache
 def together(g: Geometry) -> int:
-    """The rule for few filters: several output rows by one product, where kernels share rows."""
-    few = len(g.kernel_size) > 1 and g.filters < limits.FEW_FILTERS and g.kernel_size[-2] > 1
-    return limits.TOGETHER if few else 1
+    """The rule for few filters: several output rows of a band by one product."""
+    return limits.TOGETHER if g.filters < limits.FEW_FILTERS else 1
