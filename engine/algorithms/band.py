@@ -29,7 +29,8 @@ import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import cut, pieces, read, taps
-from .plan import Block, for_band, for_panel, part, whole
+from .plan import Block, for_band
+from .products import for_panel, part, whole
 from .threads import each
 
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import cut, met_by_phase, read, taps, with_rows
-from .plan import Block, for_correlate, part
+from .plan import Block, for_correlate
+from .products import part
 from .threads import each
 
 

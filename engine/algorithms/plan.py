@@ -12,6 +12,7 @@ from math import gcd, prod
 
 from ..geometry import Geometry
 from . import limits
+from .products import even, tile_of, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,38 +117,3 @@ def for_weight(g: Geometry) -> int:
     """Channels of the weight's gradient that are formed at once."""
     channel = g.groups * g.filters * prod(g.kernel_size)
     return even(g.channels, limits.FEW_ELEMENTS // 4 // max(1, channel))
-
-
-def whole(length: int, unit: int) -> int:
-    """`length`, rounded up to units."""
-    return -(-length // unit) * unit
-
-
-def even(length: int, most: int, unit: int = 1) -> int:
-    """The size of nearly equal pieces of `length`, of at most `most`, rounded to units."""
-    pieces = max(1, -(-length // max(unit, most // unit * unit)))
-    return max(1, whole(-(-length // pieces), unit))
-
-
-def tile_of(columns: int) -> int:
-    """Columns of a product: as many as BLAS likes, unless too many would be computed in vain."""
-    for tile in limits.WIDTHS:
-        if -columns % tile * limits.WASTE <= columns:
-            return tile
-    return even(columns, limits.WIDEST)
-
-
-def for_panel(rows: int, width: int) -> int:
-    """Rows of a product's right operand, of `width` bytes, that stay in the cache of the core."""
-    return even(rows, limits.PANEL // width)
-
-
-def part(filters: int, size: int, together: int = 1) -> int:
-    """Rows of a product's left operand: those of all filters, if each of these has several.
-
-    Else a divisor of the filters, halved while that brings the product to where BLAS is fastest.
-    """
-    m = filters
-    while m % 2 == 0 and m > 8 and m * size > limits.SMALL_PRODUCT:
-        m //= 2
-    return m if together == 1 and m * size <= limits.SMALL_PRODUCT else filters * together
