@@ -58,20 +58,21 @@ ZEROS = 2
 FEW_ELEMENTS = 1 << 19
 
 # Bytes of one sample's columns up to which im2col is the faster way, most of all for little work,
-# where a block's calls take 60 µs: of 1,812 random layers of two or three axes it then took between
-# 0.2 and 1.2 of the time of a band, and of 96 depthwise ones between 0.2 and 1.1 (Zen 5).
+# where the calls of a band cost 60 µs: in 0.43 of its time, eight layers of ten in 0.19 to 0.83.
+# With more columns it takes 1.27 times as long (geometric means of 1,671 random layers, Zen 5).
 FEW_BYTES = 1 << 20
 
 # Output rows shorter than this leave most of a band's product empty. That costs more than im2col's
-# copies for so many filters, each of which is multiplied with all of them (Zen 5).
+# copies for so many filters, each of which is multiplied with all of them: 0.68 (141 layers more).
 SHORT_ROW = 24
 WORTH_COPIES = 48
 
-# Filters, or filters for each channel, from which on col2im is the faster way to an input's
-# gradient; and filters from which on im2col is, to that of a weight. Over 2,037 random layers the
-# rules for output, input and weight chose what takes 1.8, 1.9 and 3 % longer than the faster way
-# (geometric means, Zen 5).
+# Filters from which on im2col is the faster way to a weight's gradient, and, with few places for
+# each channel, col2im to an input's; this one also wherever a channel has so many filters.
+# Over 2,000 random layers the rules for output, input and weight chose what takes 2, 3 and 3 %
+# longer than the faster way (geometric means, Zen 5).
 WORTH_COLUMNS = 128
+PLACES_OF_A_CHANNEL = 8
 FILTERS_OF_A_CHANNEL = 8
 
 # Places of one product of the weight's gradient: enough for BLAS, few enough to multiply without

@@ -41,14 +41,16 @@ def joins_places(g: Geometry, dtype: np.dtype[Any]) -> bool:
 def adds_columns(g: Geometry) -> bool:
     """The rule for an input's gradient: col2im for one tap, and for many filters.
 
-    So it is for phases of mere zeros: they meet every place of the input, and a window may cover
-    a few only.
+    There phases form many channels for each place, or turn a weight around for few places. So it
+    is for phases of mere zeros: they meet every place of the input, and a window may cover a few.
     """
     taps = prod(g.input_shape) * g.filters * prod(g.kernel_size)
     phased = taps // prod(g.stride)  # each tap is of one phase
     if phased <= limits.TINY:
         return False
-    many = g.filters >= min(limits.WORTH_COLUMNS, limits.FILTERS_OF_A_CHANNEL * g.channels)
+    starves = g.filters >= limits.FILTERS_OF_A_CHANNEL * g.channels
+    few = g.batch * prod(g.output_size) < limits.PLACES_OF_A_CHANNEL * g.channels
+    many = starves or (few and g.filters >= limits.WORTH_COLUMNS)
     return prod(g.kernel_size) == 1 or many or phased > limits.ZEROS * work(g)
 
 
