@@ -459,6 +459,12 @@ def test_a_line_that_failed_only_after_other_calls_is_a_comment_of_the_failing_f
     ]
 
 
+def test_a_line_that_fails_alone_too_is_no_comment_of_the_failing_file() -> None:
+    alone = record(LARGE, ShapeMismatch, settled=True)
+    faults = merged(after(TAPS), record(LARGE, depends=True), alone).ranked()
+    assert f"\n{LARGE}  # ShapeMismatch\n" in failing_file(faults, 3, "engine", "failing.txt")
+
+
 def test_a_green_run_has_an_empty_failing_file() -> None:
     assert failing_file([], 0, "engine", "failing.txt") == ""
 

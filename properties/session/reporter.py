@@ -169,15 +169,11 @@ class Reporter:
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> Iterator[None]:
         """Print without the reports whose failures are faults: these are listed once, below.
 
-        So are tests of another kind, if they are many: most show the same mistake. Without a fault
-        the first of each function is printed.
+        So are tests of another kind, if they are many.
         """
         failed = terminalreporter.stats.get("failed", [])
         others = [report for report in failed if not hasattr(report, "convolutions")]
-        whole = others
-        if len(others) > OTHERS and self.config.get_verbosity() <= 0:
-            firsts = [reports[0] for reports in by_function(others).values()]
-            whole = [] if self.faults else firsts
+        whole = self._printed(others)
         beside = [report for report in others if not any(report is one for one in whole)]
         if failed:
             terminalreporter.stats["failed"] = whole
@@ -189,6 +185,12 @@ class Reporter:
         self._summarize(terminalreporter, green=exitstatus == pytest.ExitCode.OK)
         for line in other_tests(beside):
             terminalreporter.write_line(line)
+
+    def _printed(self, others: list[Any]) -> list[Any]:
+        """Which of these reports are printed whole: of many, most show the same mistake."""
+        if len(others) <= OTHERS or self.config.get_verbosity() > 0:
+            return others
+        return [] if self.faults else [reports[0] for reports in by_function(others).values()]
 
     def _summarize(self, terminalreporter: Any, *, green: bool) -> None:
         is_complete = bool(self.faults)  # else the run was broken off before tests had reported

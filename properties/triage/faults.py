@@ -250,10 +250,12 @@ def lines_of(faults: Iterable[Fault]) -> dict[str, str]:
 
 
 def after_other_calls(faults: Iterable[Fault]) -> list[str]:
-    """Lines of single calls that failed because of calls before them."""
-    dependent = [fault for fault in faults if fault.line and is_in_order(fault.source)]
-    lines = {line: None for fault in dependent for line in fault.lines}
-    return [line for line in lines if isinstance(parse_source(line), Case)]
+    """Lines of single calls that failed only because of calls before them."""
+    lines: dict[bool, dict[str, None]] = {True: {}, False: {}}  # by whether the fault needs others
+    for fault in faults:
+        lines[is_in_order(fault.source)] |= {fault.found["line"]: None, **fault.lines}
+    single = (line for line in lines[True] if isinstance(parse_source(line), Case))
+    return [line for line in single if line not in lines[False]]
 
 
 def as_json(fault: Fault) -> dict[str, Any]:
