@@ -5,27 +5,23 @@ This module and `checks` are where calls are rejected; nothing after them looks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from operator import attrgetter
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .checks import Checker, Operand
 from .geometry import Array, Geometry, Ints, Pairs, Sizes
 from .remembered import remembered
 
 
-# Options have names because a stride and a padding, in each other's place, have the same type.
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConvOptions:
+# Options are named wherever they are made: a stride and a padding, in each other's place, have the
+# same type.
+class ConvOptions(NamedTuple):
     """The options of a convolution as they were given, with torch's defaults."""
 
     stride: Ints = 1
     padding: Ints | str = 0
     dilation: Ints = 1
     groups: int = 1
-
-    given = property(attrgetter("stride", "padding", "dilation", "groups"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of a convolution of `x` with `w`, and the shape of its result."""
@@ -56,8 +52,7 @@ class ConvOptions:
         return geometry, geometry.output_shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransposedOptions:
+class TransposedOptions(NamedTuple):
     """The options of a transposed convolution as they were given, with torch's defaults."""
 
     stride: Ints = 1
@@ -65,8 +60,6 @@ class TransposedOptions:
     output_padding: Ints = 0
     groups: int = 1
     dilation: Ints = 1
-
-    given = property(attrgetter("stride", "padding", "output_padding", "groups", "dilation"))
 
     def geometry(self, check: Checker, x: Operand, w: Operand) -> tuple[Geometry, Sizes]:
         """The geometry of the convolution whose output is `x`, and the shape of its input."""
@@ -103,8 +96,7 @@ class TransposedOptions:
 Options: TypeAlias = ConvOptions | TransposedOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WindowOptions:
+class WindowOptions(NamedTuple):
     """The options of unfold and fold as they were given, with torch's defaults."""
 
     kernel_size: Ints

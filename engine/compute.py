@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import algorithms
+from .algorithms import limits
 from .geometry import Array, Geometry
 
 
@@ -77,6 +78,8 @@ def _accumulated(
     wide = accumulator(left.dtype)
     result = function(g, in_dtype(left, wide), in_dtype(right, wide))
     if b is not None:
+        if result.size > limits.LARGE:
+            np.setbufsize(16)  # until errstate ends
         result += b.reshape(-1, *[1] * len(g.kernel_size))
     return rounded(result, left.dtype)
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .geometry import Array, Geometry
+from .geometry import Geometry
 
 Check: TypeAlias = Callable[..., tuple[Any, ...]]
 
@@ -32,15 +32,15 @@ def remembered(check: Check) -> Check:
     def checked(
         function: str, axes: int, first: Any, second: Any, third: Any, options: Any
     ) -> tuple[Any, ...]:
-        values = options.given
         forms = (form(first), form(second), form(third))
-        if NotImplemented in forms or not are_plain(values):
+        if NotImplemented in forms or not are_plain(options):
             return check(function, axes, first, second, third, options)
-        key = (function, axes, forms, values)
+        key = (function, axes, forms, options)
         g = known.get(key)
         if g is not None:
+            # An array that is one axis short of a batch is unbatched.
             arrays = [o for o in (first, second, third) if type(o) is not tuple]
-            return (g, *[batched(array, axes) for array in arrays])
+            return (g, *[a if a is None or a.ndim != axes + 1 else a[None] for a in arrays])
         result = check(function, axes, first, second, third, options)
         if len(known) >= MOST:
             known.clear()
@@ -67,10 +67,3 @@ def are_plain(values: tuple[Any, ...]) -> bool:
         kinds |= {type(v) for value in values if type(value) is tuple for v in value}
         kinds.discard(tuple)
     return kinds <= SCALARS
-
-
-def batched(operand: Array | None, axes: int) -> Array | None:
-    """An operand that is accepted: one axis short of a batch, it is unbatched."""
-    if operand is None or operand.ndim != axes + 1:
-        return operand
-    return operand[None]

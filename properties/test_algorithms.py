@@ -22,7 +22,7 @@ import pytest
 
 import engine
 from engine import algorithms, definition
-from engine.algorithms import band, blocks, exact, im2col, limits, phases, plan, rules
+from engine.algorithms import band, blocks, exact, im2col, limits, phases, plan, rules, windows
 from engine.algorithms.threads import each
 from engine.geometry import Geometry
 from properties.benchmark import CASES
@@ -53,7 +53,7 @@ def lowered(**sizes: Any) -> Iterator[None]:
 
 def forget() -> None:
     """What was chosen under other limits is chosen anew."""
-    for choice in [*vars(plan).values(), *vars(rules).values()]:
+    for choice in [*vars(plan).values(), *vars(rules).values(), windows.layout]:
         getattr(choice, "cache_clear", int)()
 
 
@@ -106,6 +106,7 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "FEW_ELEMENTS": r.choice([1, 100, 1 << 19]),
         "PLACES": r.choice([1, 3, 16, 448]),
         "MOST_PLACES": r.choice([1, 16, 2000]),
+        "TABLE": r.choice([0, 1 << 11]),
     }
 
 

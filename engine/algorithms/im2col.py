@@ -22,7 +22,7 @@ from ..geometry import Array, Geometry
 from .blocks import cut
 from .plan import for_im2col, for_weight
 from .threads import each
-from .windows import Layout, layout, view, windows
+from .windows import Layout, columns, layout, windows
 
 
 def blocks(g: Geometry) -> Iterator[tuple[slice, slice, Geometry]]:
@@ -58,12 +58,11 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
 
 def multiply(known: Layout, x: Array, w: Array, y: Array) -> None:
     """One block, whose columns are free for the next: (n, G·C, *X), w -> y (n, G·O, *Y)."""
-    columns = view(known, x).reshape(known.columns)
-    kernels = w.reshape(known.kernels)
+    kernels, met = w.reshape(known.kernels), columns(known, x)
     if y.flags.c_contiguous:
-        np.matmul(kernels, columns, out=y.reshape(known.results))
+        known.product(kernels, met, y.reshape(known.results))
     else:
-        y[...] = np.matmul(kernels, columns).reshape(y.shape)
+        y[...] = known.product(kernels, met).reshape(y.shape)
 
 
 def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:

@@ -70,6 +70,12 @@ def columns(g: Geometry) -> int:
     return g.groups * g.channels * prod(g.kernel_size) * prod(g.output_size)
 
 
+def has_table(g: Geometry) -> bool:
+    """The rule for columns: by a table of their places where there are few of both."""
+    size = g.groups * g.channels * prod(g.padded_size)
+    return g.batch * max(size, columns(g)) <= limits.TABLE
+
+
 def together(g: Geometry) -> int:
     """The rule for few filters: several output rows of a band by one product."""
     return limits.TOGETHER if g.filters < limits.FEW_FILTERS else 1

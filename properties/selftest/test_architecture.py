@@ -170,6 +170,13 @@ def test_the_engine_never_uses_as_strided(name: str) -> None:
     assert "as_strided(" not in SOURCES[name].read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("name", ENGINE)
+def test_options_are_named_wherever_they_are_made(name: str) -> None:
+    calls = [n for n in ast.walk(tree(name)) if isinstance(n, ast.Call)]
+    made = [call for call in calls if called(call).endswith("Options")]
+    assert [ast.unparse(call) for call in made if call.args] == []
+
+
 def called(node: ast.AST) -> str:
     """The last name of the function that `node` calls."""
     function = node.func if isinstance(node, ast.Call) else None
