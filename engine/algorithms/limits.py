@@ -38,6 +38,11 @@ PANEL = 40 << 10 if IS_INTEL else sys.maxsize
 WIDTHS: tuple[int, ...] = (64, 32) if IS_DIRECT else ()
 WASTE = 7
 
+# Rows of a product's left operand that are enough for BLAS. Where so many times a whole row is a
+# small product, and no multiple of 64 long, whole rows take 31 % less time than tiles, which are
+# copied into their place (geometric mean of 260 random layers, Zen 5).
+ENOUGH_ROWS = 32
+
 # Columns of a product for which no such width is given: 256 take 2 to 7 % less time than 64, and
 # 1,024 up to 18 % more than 256 (Zen 3).
 WIDEST = 256
@@ -65,9 +70,12 @@ TABLE = 1 << 11
 # copies a bias into it where planes are smaller: 128 planes of 56 x 56 take 19 instead of 56 µs.
 LARGE = 1 << 13
 
-# Bytes of one sample's columns up to which im2col is the faster way, most of all for little work,
-# where the calls of a band cost 60 µs: in 0.43 of its time, eight layers of ten in 0.19 to 0.83.
-# With more columns it takes 1.27 times as long (geometric means of 1,671 random layers, Zen 5).
+# Bytes of copies that a band saves in each of its blocks, up to which im2col is the faster way: the
+# calls of a block cost 60 µs. And elements that take as long to copy as a row takes to begin.
+FEW_SAVED = 1 << 20
+RUN = 20
+
+# Bytes of one sample's columns up to which im2col is the faster way to a weight's gradient.
 FEW_BYTES = 1 << 20
 
 # Output rows shorter than this leave most of a band's product empty. That costs more than im2col's
@@ -77,8 +85,8 @@ WORTH_COPIES = 48
 
 # Filters from which on im2col is the faster way to a weight's gradient, and, with few places for
 # each channel, col2im to an input's; this one also wherever a channel has so many filters.
-# Over 1,258 random layers the rules for output, input and weight chose what takes 2, 3 and 3 %
-# longer than the faster way (geometric means, Zen 5).
+# Over 1,800 random layers the rule for the output chose what takes 3 % longer than the faster way,
+# over 500 and 419 those for input and weight what takes 3 % longer (geometric means, Zen 5).
 WORTH_COLUMNS = 128
 PLACES_OF_A_CHANNEL = 8
 FILTERS_OF_A_CHANNEL = 8

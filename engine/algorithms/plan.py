@@ -56,15 +56,15 @@ def for_band(g: Geometry, itemsize: int, together: int) -> Block:
         """Elements of a block for each column, with the results and what is added to them."""
         return read(rows) * channels + 2 * rows * g.filters
 
-    tile = tile_of(g.output_size[-1])
-    most = max(tile, capacity // size(kr, g.channels))
-    columns = even(g.output_size[-1], most, tile)
+    most, slab = capacity // size(kr, g.channels), (t - 1) * stride + kr
+    terms = slab * leading * g.kernel_size[-1] * g.channels
+    tile = tile_of(g.output_size[-1], most, terms * min(t * g.filters, limits.ENOUGH_ROWS))
+    columns = even(g.output_size[-1], max(tile, most), tile)
     room = capacity // whole(columns, tile)
     channels = even(g.channels, (room - 2 * kr * g.filters) // read(kr))
     further = (room - size(t, channels)) // (size(2 * t, channels) - size(t, channels))
     rows = even(length, t * (1 + further), t)
     groups = even(g.groups, room // size(rows, channels))
-    slab = (t - 1) * stride + kr
     return Block(groups, channels, rows, columns, step, stride, tile, t, slab)
 
 

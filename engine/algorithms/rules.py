@@ -14,17 +14,23 @@ import numpy as np
 
 from ..geometry import Geometry
 from . import limits
+from .plan import undilated
 
 
 @lru_cache
 def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
-    """The rule: im2col where its columns are few or a band saves no copies, and for short rows.
+    """The rule: im2col where a band saves few copies or none, and for short rows.
 
-    A band copies a row once for all rows of the kernel, but short rows leave its products empty.
+    A band copies a row once for all rows of the kernel, but costs calls for each plane of leading
+    axes and each dilated problem, and short rows leave its products empty.
     """
-    shares = len(g.kernel_size) > 1 and g.kernel_size[-2] > 1
-    wastes = g.output_size[-1] < limits.SHORT_ROW and g.filters >= limits.WORTH_COPIES
-    return are_few(g, dtype) or not shares or wastes
+    rows, width = g.kernel_size[-2] if len(g.kernel_size) > 1 else 1, g.output_size[-1]
+    if rows == 1 or is_little(g, dtype):
+        return True
+    copied = columns(g) // width * (width + limits.RUN) * dtype.itemsize
+    saved = copied * (rows - 1) // rows // (prod(g.output_size[:-2]) * undilated(g)[0])
+    wastes = width < limits.SHORT_ROW and g.filters >= limits.WORTH_COPIES
+    return saved <= limits.FEW_SAVED or wastes
 
 
 @lru_cache
@@ -33,8 +39,9 @@ def joins_places(g: Geometry, dtype: np.dtype[Any]) -> bool:
 
     Correlate adds a gradient for each block to the sum, which is as large as the weight.
     """
+    few = columns(g) * dtype.itemsize <= limits.FEW_BYTES
     one = prod(g.kernel_size) == 1
-    return are_few(g, dtype) or one or g.filters >= limits.WORTH_COLUMNS
+    return few or is_little(g, dtype) or one or g.filters >= limits.WORTH_COLUMNS
 
 
 @lru_cache
@@ -54,10 +61,9 @@ def adds_columns(g: Geometry) -> bool:
     return prod(g.kernel_size) == 1 or many or phased > limits.ZEROS * work(g)
 
 
-def are_few(g: Geometry, dtype: np.dtype[Any]) -> bool:
-    """Whether the columns are few, or there is little work, or dtype is none that BLAS takes."""
-    few = columns(g) * dtype.itemsize <= limits.FEW_BYTES
-    return few or work(g) <= limits.TINY or dtype.kind in "iu"
+def is_little(g: Geometry, dtype: np.dtype[Any]) -> bool:
+    """Whether there is little work, or dtype is none that BLAS takes."""
+    return work(g) <= limits.TINY or dtype.kind in "iu"
 
 
 def work(g: Geometry) -> int:

@@ -5,10 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
-from .mutation.gate import ALGORITHMS, OWN_CHOICE, gate
+import engine
+import oracle
+from properties.cases.line import parse
+from properties.comparison.engine import Engine
+from properties.comparison.mismatch import ArgumentModified
+
+from .mutation.gate import ALGORITHMS, OWN_CHOICE, CaseCheck, gate
 from .mutation.mutants import PACKAGE, TOP, Copies, Mutant, Source, in_order, mutations
 
 SHARDS = 16  # work for xdist to spread
@@ -183,6 +192,18 @@ def test_an_equivalent_made_by_hand_survives() -> None:
     source, same = gate().copies.sources[PRODUCT[0]], PRODUCT[1].replace("= ", "= 1 * (") + ")"
     mutant = source.rewritten(PRODUCT[1], same)
     assert gate().killers([mutant]) == [""]
+
+
+def computing(conv1d: Any) -> Any:
+    return SimpleNamespace(engine=Engine("by hand", SimpleNamespace(conv1d=conv1d)))
+
+
+def test_a_mutant_that_writes_to_its_operands_spoils_no_later_check() -> None:
+    case = parse("conv1d((1, 1, 2), (1, 1, 1), data='ramp')")
+    check = CaseCheck(case, Engine("torch", oracle))
+    with pytest.raises(ArgumentModified):
+        check(computing(lambda _, weight, **options: np.copyto(weight, 7)))
+    check(computing(engine.conv1d))
 
 
 def test_mutants_leave_the_engine_as_it_was() -> None:

@@ -99,7 +99,12 @@ class CaseCheck:
             self.comparison.verdict(mutant.engine)
         except Mismatch as mismatch:
             if not is_excused(mismatch, mutant.engine):
+                self._renew()
                 raise
+
+    def _renew(self) -> None:
+        """Compute all anew: a mutant that is wrong may have written to its operands."""
+        self.comparison = Comparison.of(self.comparison.case, self.comparison.reference)
 
 
 class TestCheck:
