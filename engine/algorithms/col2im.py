@@ -22,6 +22,7 @@ import numpy as np
 from ..geometry import Array, Geometry
 from .blocks import cut
 from .plan import for_col2im
+from .products import product_over
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:
@@ -42,7 +43,7 @@ def products(w: Array, gy: Array) -> Array:
     groups, filters, channels, *k = w.shape
     n, _, *y = gy.shape
     kernels = w.reshape(groups, filters, channels * prod(k)).swapaxes(1, 2)  # (G, c·K, O)
-    columns = kernels @ gy.reshape(n, groups, filters, prod(y))
+    columns = product_over(filters)(kernels, gy.reshape(n, groups, filters, prod(y)))
     return columns.reshape(n * groups * channels, *k, *y)
 
 

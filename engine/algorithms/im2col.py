@@ -21,6 +21,7 @@ import numpy as np
 from ..geometry import Array, Geometry
 from .blocks import cut
 from .plan import for_im2col, for_weight
+from .products import product_over
 from .threads import each
 from .windows import Layout, columns, layout, windows
 
@@ -70,7 +71,7 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
     taps = prod(g.kernel_size)
     total = gw.reshape(g.groups, g.filters, g.channels * taps)
     if layout(g, x.itemsize).is_one_block:
-        np.matmul(*correlated(g, x, gy), out=total)
+        correlated(g, x, gy, total)
         return
     total[...] = 0
     x = x.reshape(g.batch, g.groups, g.channels, *g.input_size)
@@ -78,12 +79,13 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
         few = g._replace(channels=channels.stop - channels.start)
         target = total[:, :, channels.start * taps : channels.stop * taps]  # (G, O, c·K)
         for samples, rows, h in blocks(few):
-            target += np.matmul(*correlated(h, x[samples, :, channels], gy[samples, :, rows]))
+            target += correlated(h, x[samples, :, channels], gy[samples, :, rows])
 
 
-def correlated(g: Geometry, x: Array, gy: Array) -> tuple[Array, Array]:
-    """One block of the output, (G, O, n·Y), and what it meets, (G, n·Y, C·K)."""
+def correlated(g: Geometry, x: Array, gy: Array, out: Array | None = None) -> Array:
+    """What one block of the output, with what it meets, gives to the gradient: (G, O, C·K)."""
     places = g.batch * prod(g.output_size)
     met = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
     columns = met.reshape(g.groups, g.channels * prod(g.kernel_size), places).swapaxes(1, 2)
-    return gy.swapaxes(0, 1).reshape(g.groups, g.filters, places), columns
+    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)
+    return product_over(places)(outputs, columns, out)

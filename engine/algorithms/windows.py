@@ -16,6 +16,7 @@ import numpy as np
 from ..geometry import Array, Geometry, Sizes
 from .blocks import box
 from .plan import is_one_block
+from .products import product_over
 from .rules import has_table
 
 
@@ -56,7 +57,7 @@ def layout(g: Geometry, itemsize: int) -> Layout:
         kernels=(*several[1:], g.filters, lines),
         columns=unfolded,
         results=(*several, g.filters, places),
-        product=np.ndarray.dot if are_two else np.matmul,
+        product=np.ndarray.dot if are_two else product_over(lines),
         table=table(prod(shape), met, strides).reshape(unfolded) if has_table(g) else None,
         is_one_block=is_one_block(g),
         bordered=any(map(any, g.padding)),

@@ -165,7 +165,10 @@ def test_modules_that_import_each_other_are_named(tmp_path: Path) -> None:
 
 # ---- Mutants made by hand ----
 
-PRODUCT = ("algorithms.col2im", "columns = kernels @ gy.reshape(n, groups, filters, prod(y))")
+PRODUCT = (
+    "algorithms.col2im",
+    "columns = product_over(filters)(kernels, gy.reshape(n, groups, filters, prod(y)))",
+)
 BY_HAND = {
     "a-check-left-out": ("checks", "if groups < 1:", "pass", "groups"),
     "a-wrong-order": (
