@@ -51,7 +51,7 @@ def block(g: Geometry, most: Block, w: Array, x: Array, place: Sizes, y: Array, 
 
 def by_row(w: Array, most: Block) -> Array:
     """The weights in the order of a slab, for each of t rows: (G, O, C, *K) -> (G, O, t, V·J)."""
-    ordered = np.moveaxis(np.moveaxis(w, -2, 2), 3, -1)  # (G, O, kr, …, kc, C)
+    ordered = w.transpose(0, 1, -2, *range(3, w.ndim - 2), -1, 2)  # (G, O, kr, …, kc, C)
     groups, filters, kr, *lines = ordered.shape
     result = np.zeros((groups, filters, most.together, most.slab, *lines), w.dtype)
     for t in range(most.together):
@@ -75,8 +75,8 @@ def slabbed(g: Geometry, most: Block, x: Array, place: Sizes, target: Array) -> 
 def patches(met: Array, tile: int) -> Array:
     """The buffer of each tile: (G, C, …, kc, h, width) -> (G, tiles, h, J, tile)."""
     tiles = met.reshape(*met.shape[:-1], -1, tile)  # splits an axis only: a view
-    ordered = np.moveaxis(tiles, (-2, -3, 1), (1, 2, -2))  # (G, tiles, h, …, kc, C, tile)
-    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:3], -1, tile)
+    ordered = tiles.transpose(0, -2, -3, *range(2, met.ndim - 2), 1, -1)
+    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:3], -1, tile)  # J: …, kc, C
 
 
 def multiply(weights: Array, slabs: Array, target: Array, add: bool) -> None:

@@ -16,8 +16,6 @@ from collections.abc import Iterator
 from itertools import product
 from math import prod
 
-import numpy as np
-
 from ..geometry import Array, Geometry
 from .blocks import cut
 from .plan import for_im2col, for_weight
@@ -85,7 +83,8 @@ def weight_gradient(g: Geometry, x: Array, gy: Array, gw: Array) -> None:
 def correlated(g: Geometry, x: Array, gy: Array, out: Array | None = None) -> Array:
     """What one block of the output, with what it meets, gives to the gradient: (G, O, C·K)."""
     places = g.batch * prod(g.output_size)
-    met = np.moveaxis(windows(g, x), 0, 2 + len(g.kernel_size))  # (G, C, *K, n, *Y)
+    met, taps = windows(g, x), range(3, 3 + len(g.kernel_size))
+    met = met.transpose(1, 2, *taps, 0, *range(taps.stop, met.ndim))  # (G, C, *K, n, *Y)
     columns = met.reshape(g.groups, g.channels * prod(g.kernel_size), places).swapaxes(1, 2)
     outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)
     return product_over(places)(outputs, columns, out)

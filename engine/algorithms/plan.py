@@ -39,13 +39,14 @@ def undilated(g: Geometry) -> tuple[int, int]:
     return g.dilation[-2] // common, g.stride[-2] // common
 
 
+@lru_cache
 def for_band(g: Geometry, itemsize: int, together: int) -> Block:
     """Take few columns, then few channels, until a block has as many rows as the kernel."""
     step, stride = undilated(g)
     length = -(-g.output_size[-2] // step)
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize
-    leading = prod(g.kernel_size[:-2])
-    copies = leading * (g.kernel_size[-1] + g.stride[-1])  # of a row: in the buffer, and as read
+    lines = prod(g.kernel_size) // kr  # of one channel
+    copies = lines + lines // g.kernel_size[-1] * g.stride[-1]  # of a row: in the buffer, as read
     t = min(together, length)
 
     def read(rows: int) -> int:
@@ -57,8 +58,7 @@ def for_band(g: Geometry, itemsize: int, together: int) -> Block:
         return read(rows) * channels + 2 * rows * g.filters
 
     most, slab = capacity // size(kr, g.channels), (t - 1) * stride + kr
-    terms = slab * leading * g.kernel_size[-1] * g.channels
-    tile = tile_of(g.output_size[-1], most, terms * min(t * g.filters, limits.ENOUGH_ROWS))
+    tile = tile_of(g.output_size[-1], most, slab * lines * g.channels, t * g.filters)
     columns = even(g.output_size[-1], max(tile, most), tile)
     room = capacity // whole(columns, tile)
     channels = even(g.channels, (room - 2 * kr * g.filters) // read(kr))
@@ -68,6 +68,7 @@ def for_band(g: Geometry, itemsize: int, together: int) -> Block:
     return Block(groups, channels, rows, columns, step, stride, tile, t, slab)
 
 
+@lru_cache
 def for_correlate(g: Geometry, itemsize: int) -> Block:
     """Blocks of few places, and of as many channels and groups as the buffer then holds."""
     kr, capacity = g.kernel_size[-2], limits.BUFFER // itemsize

@@ -31,12 +31,13 @@ def even(length: int, most: int, unit: int = 1) -> int:
     return max(1, whole(-(-length // pieces), unit))
 
 
-def tile_of(columns: int, most: int, size: int) -> int:
+def tile_of(columns: int, most: int, terms: int, rows: int) -> int:
     """Columns of a product: as many as BLAS likes, unless too many would be computed in vain.
 
     A whole row, of at most `most`, needs no copy, which costs more than the best width saves where
-    a product is small: `size` multiply-adds for each column.
+    a product is small: for each column so many terms in so many rows.
     """
+    size = terms * min(rows, limits.ENOUGH_ROWS)
     whole = columns <= most and columns * size <= limits.SMALL_PRODUCT
     for tile in limits.WIDTHS:
         if whole and columns > tile and columns % tile:
