@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from itertools import product
 from math import prod
 
+import numpy as np
+
 from ..geometry import Array, Geometry
 from .blocks import cut
 from .plan import for_im2col, for_weight
@@ -57,7 +59,8 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
 
 def multiply(known: Layout, x: Array, w: Array, y: Array) -> None:
     """One block, whose columns are free for the next: (n, G·C, *X), w -> y (n, G·O, *Y)."""
-    kernels, met = w.reshape(known.kernels), columns(known, x)
+    kernels = np.ascontiguousarray(w).reshape(known.kernels)  # BLAS takes no taps in reverse
+    met = columns(known, x)
     if y.flags.c_contiguous:
         known.product(kernels, met, y.reshape(known.results))
     else:
