@@ -14,6 +14,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -22,7 +23,18 @@ import pytest
 
 import engine
 from engine import algorithms, definition
-from engine.algorithms import band, blocks, exact, im2col, limits, phases, plan, rules, windows
+from engine.algorithms import (
+    band,
+    blocks,
+    exact,
+    im2col,
+    limits,
+    phases,
+    plan,
+    rules,
+    unfolded,
+    windows,
+)
 from engine.algorithms.threads import each
 from engine.geometry import Geometry
 from properties.benchmark import CASES
@@ -54,7 +66,8 @@ def lowered(**sizes: Any) -> Iterator[None]:
 
 def forget() -> None:
     """What was chosen under other limits is chosen anew."""
-    for choice in [*vars(plan).values(), *vars(rules).values(), windows.layout]:
+    choices = [vars(module).values() for module in (plan, rules, unfolded)]
+    for choice in [*chain(*choices), windows.layout]:
         getattr(choice, "cache_clear", int)()
 
 
@@ -109,6 +122,9 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "PLACES": r.choice([1, 3, 16, 448]),
         "MOST_PLACES": r.choice([1, 16, 2000]),
         "TABLE": r.choice([0, 1 << 11]),
+        "SEGMENT": r.choice([1, 2, 3, 16]),
+        "FEW_ZEROS": r.choice([0, 8, 99]),
+        "MANY_BYTES": r.choice([0, 0, 1 << 19]),
     }
 
 
@@ -169,6 +185,7 @@ def test_a_nan_meets_no_zero_of_a_toeplitz_matrix(together: int) -> None:
 
 # Shapes of input and weight, groups, steps, and limits: each just below, at or above a boundary.
 PAIR, ONE = ((1, 1), (1, 1)), (1, 1)
+SEGMENTS = {"SEGMENT": 8, "FEW_ZEROS": 99, "MANY_BYTES": 0}  # wherever there is one row of taps
 BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
     "a column beyond the tile": (geometry((1, 2, 5, 11), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
     "whole tiles": (geometry((1, 2, 5, 10), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
@@ -209,6 +226,23 @@ BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
     "as many columns as are widest": (
         geometry((1, 2, 5, 20), (3, 2, 3, 3)),
         {"WIDTHS": (), "WIDEST": 8},
+    ),
+    "segments and a rest": (geometry((2, 4, 23), (4, 2, 3), 2, padding=((1, 1),)), SEGMENTS),
+    "a row shorter than a segment": (geometry((1, 2, 5), (2, 1, 3), 2), SEGMENTS),
+    "segments of a volume": (
+        geometry(
+            (2, 4, 4, 5, 50),
+            (6, 2, 1, 1, 3),
+            2,
+            stride=(2, 1, 3),
+            dilation=(1, 4, 2),
+            padding=(ONE, (2, 0), (4, 1)),
+        ),
+        SEGMENTS,
+    ),
+    "blocks of segments": (
+        geometry((1, 6, 3, 50), (6, 1, 1, 4), 6, padding=PAIR),
+        {**SEGMENTS, "BUFFER": 512},
     ),
     "parts of a slab": (geometry((1, 8, 5, 9), (4, 8, 3, 3)), {"PANEL": 800, "WIDTHS": (8, 4)}),
     "blocks of rows": (geometry((1, 1, 12, 6), (4, 1, 3, 3)), {"BUFFER": 600}),
@@ -262,19 +296,26 @@ def test_the_boundaries_are_exact(name: str, part: str) -> None:
 # ---- What only the limits as they are lead to ----
 
 LARGE = {
-    "a band": geometry((1, 8, 30, 70), (16, 8, 3, 3), padding=PAIR),
-    "rows of no whole tile": geometry((1, 4, 30, 45), (8, 4, 3, 3), padding=PAIR),
+    "a band": geometry((1, 16, 60, 70), (16, 16, 3, 3), padding=PAIR),
+    "rows of no whole tile": geometry((1, 16, 60, 45), (8, 16, 3, 3), padding=PAIR),
     "few filters": geometry((1, 8, 40, 56), (8, 1, 5, 5), 8, padding=((2, 2),) * 2),
-    "short rows": geometry((1, 32, 9, 9), (32, 32, 3, 3), padding=PAIR),
+    "short rows": geometry((1, 32, 60, 20), (48, 32, 3, 3), padding=PAIR),
     "one axis": geometry((2, 8, 1500), (8, 8, 9), padding=((4, 4),)),
-    "a volume": geometry((1, 4, 6, 12, 32), (4, 4, 3, 3, 3), padding=(ONE,) * 3),
+    "a volume": geometry((1, 4, 3, 60, 64), (4, 4, 3, 3, 3), padding=(ONE,) * 3),
+    "one axis, few filters": geometry((2, 16, 2500), (16, 1, 9), 16, padding=((4, 4),)),
 }
+BY = ["band", "band", "band", "im2col", "im2col", "band", "segments"]
 
 
 @each_part
 @pytest.mark.parametrize("name", LARGE)
 def test_larger_convolutions_are_exact(name: str, part: str) -> None:
     assert_as_defined(LARGE[name], part, operands(Random(1), LARGE[name], part, "float32"))
+
+
+@pytest.mark.parametrize(("name", "algorithm"), [*zip(LARGE, BY, strict=True)])
+def test_larger_convolutions_are_computed_by(name: str, algorithm: str) -> None:
+    assert rules.output_by(LARGE[name], np.dtype(np.float32)) == algorithm
 
 
 # ---- Integers by way of floats ----

@@ -3,6 +3,7 @@
 | file | idea | for |
 |---|---|---|
 | `im2col` | one product over the unfolded input | few columns, one row of taps, integers |
+| `segments` | one product over segments of rows | one row of taps, few filters |
 | `band` | products over bands of rows in the cache | all other convolutions |
 | `col2im` | a product's columns, added back | gradients of inputs: one tap, or many filters |
 | `phases` | an input's gradient as convolutions of stride 1 | all other gradients of inputs |
@@ -19,9 +20,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry import Array, Geometry
-from . import band, col2im, correlate, exact, im2col, phases
+from . import band, col2im, correlate, exact, im2col, phases, segments
 from .blocks import finite
-from .rules import adds_columns, joins_places, joins_rows, together
+from .rules import adds_columns, joins_places, output_by, together
 
 
 def forward(g: Geometry, x: Array, w: Array) -> Array:
@@ -34,13 +35,16 @@ def forward(g: Geometry, x: Array, w: Array) -> Array:
 
 def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
     """(N, G·C, *X), (G·O, C, *K) or (G, O, C, *K) -> y (N, G·O, *Y), which may be any view."""
-    if joins_rows(g, x.dtype):
-        im2col.forward(g, x, w, y)
-    else:
+    way = output_by(g, x.dtype)
+    if way == "band":
         t = together(g)
         if t > 1 and not finite(x):  # which meets zeros between the weights
             t = 1
         band.forward(g, x, w, y, t)
+    elif way == "segments" and finite(x):  # which meets such zeros too
+        segments.forward(g, x, w, y)
+    else:
+        im2col.forward(g, x, w, y)
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:

@@ -21,8 +21,8 @@ import numpy as np
 
 from ..geometry import Array, Geometry
 from .blocks import cut
-from .plan import for_col2im
 from .products import product_over
+from .unfolded import for_col2im
 
 
 def input_gradient(g: Geometry, w: Array, gy: Array, gx: Array) -> None:

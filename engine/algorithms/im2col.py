@@ -20,9 +20,9 @@ import numpy as np
 
 from ..geometry import Array, Geometry
 from .blocks import cut
-from .plan import for_im2col, for_weight
 from .products import product_over
 from .threads import each
+from .unfolded import for_im2col, for_weight
 from .windows import Layout, columns, layout, windows
 
 

@@ -87,34 +87,20 @@ def for_correlate(g: Geometry, itemsize: int) -> Block:
     return Block(even(g.groups, room // (rows * height + beyond)), channels, rows, columns)
 
 
+def met_by(g: Geometry, t: int) -> int:
+    """Elements of a row that so many outputs meet."""
+    return (t - 1) * g.stride[-1] + (g.kernel_size[-1] - 1) * g.dilation[-1] + 1
+
+
 @lru_cache
-def for_im2col(g: Geometry) -> tuple[int, int]:
-    """Samples and rows that are unfolded at once, with their part of the output.
-
-    One sample may have twice as many columns as several: these have copies of the input beside.
-    """
-    if g.batch == 0:  # nothing is unfolded, and the rows may be too many even to count
-        return 1, g.output_size[0]
-    row = g.groups * (g.channels * prod(g.kernel_size) + g.filters) * prod(g.output_size[1:])
-    rows = max(1, limits.FEW_ELEMENTS // max(1, row))
-    return even(g.batch, rows // 2 // g.output_size[0]), even(g.output_size[0], rows)
-
-
-def is_one_block(g: Geometry) -> bool:
-    """Whether all is unfolded at once."""
-    return for_im2col(g) == (g.batch, g.output_size[0])
-
-
-def for_col2im(g: Geometry) -> tuple[int, int, int]:
-    """Samples, channels and rows of the output whose columns are formed at once."""
-    row = max(1, g.groups * prod(g.kernel_size) * prod(g.output_size[1:]))
-    rows = limits.FEW_ELEMENTS // 2 // row  # of one channel
-    channels = even(g.channels, rows // max(1, g.output_size[0]))
-    samples = even(g.batch, rows // max(1, g.output_size[0] * g.channels))
-    return samples, channels, even(g.output_size[0], rows // channels)
-
-
-def for_weight(g: Geometry) -> int:
-    """Channels of the weight's gradient that are formed at once."""
-    channel = g.groups * g.filters * prod(g.kernel_size)
-    return even(g.channels, limits.FEW_ELEMENTS // 4 // max(1, channel))
+def for_segments(g: Geometry, itemsize: int) -> Block:
+    """Blocks of few segments, and of as many rows and groups as the buffer then holds."""
+    t, capacity = min(limits.SEGMENT, g.output_size[-1]), limits.BUFFER // itemsize
+    v = met_by(g, t)
+    # A segment, what it is made from, and its results twice.
+    size = g.channels * (v + t * g.stride[-1]) + 2 * g.filters * t
+    columns = even(g.output_size[-1], capacity // size * t, t)
+    row = columns // t * size
+    rows = even(g.output_size[-2], capacity // row)
+    groups = even(g.groups, capacity // (rows * row + g.channels * v * g.filters * t))
+    return Block(groups, g.channels, rows, columns, tile=t)

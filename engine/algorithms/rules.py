@@ -14,10 +14,29 @@ import numpy as np
 
 from ..geometry import Geometry
 from . import limits
-from .plan import undilated
+from .plan import met_by, undilated
 
 
 @lru_cache
+def output_by(g: Geometry, dtype: np.dtype[Any]) -> str:
+    """The rule for the output: the name of the algorithm."""
+    if cuts_rows(g, dtype):
+        return "segments"
+    return "im2col" if joins_rows(g, dtype) else "band"
+
+
+def cuts_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
+    """The rule for single rows of taps: segments for few filters whose columns would be many.
+
+    Most of a Toeplitz matrix is zeros where taps are few, or far apart.
+    """
+    if prod(g.kernel_size[:-1]) > 1 or is_little(g, dtype):
+        return False
+    size = met_by(g, min(limits.SEGMENT, g.output_size[-1])) * g.filters
+    many = columns(g) * dtype.itemsize >= limits.MANY_BYTES
+    return many and size <= limits.FEW_ZEROS * g.kernel_size[-1]
+
+
 def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
     """The rule: im2col where a band saves few copies or none, and for short rows.
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from ..geometry import Array, Geometry, Sizes
 from .blocks import box
-from .plan import is_one_block
 from .products import product_over
 from .rules import has_table
+from .unfolded import is_one_block
 
 
 class Layout(NamedTuple):

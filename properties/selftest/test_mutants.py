@@ -43,7 +43,7 @@ EQUIVALENTS = {line for line, _ in explained()}
 # test_algorithms shows by drawing the limits at random, so that most of their mutants change
 # nothing but speed: they are not run. What a module cuts wrongly is killed.
 # The same holds of the lines that ask `plan` for a size.
-CHOICES = {f"algorithms.{name}" for name in ("limits", "plan", "products", "rules")}
+CHOICES = {f"algorithms.{name}" for name in ("limits", "plan", "products", "rules", "unfolded")}
 ASKS = re.compile(r"(m|most|n, c, most|samples, rows) = (part|for_\w+)\(")
 
 
