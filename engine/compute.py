@@ -79,8 +79,8 @@ def _accumulated(
     result = function(g, in_dtype(left, wide), in_dtype(right, wide))
     if b is not None:
         if result.size > limits.LARGE:
-            np.setbufsize(16)  # until errstate ends
-        result += b.reshape(-1, *[1] * len(g.kernel_size))
+            np.setbufsize(16)  # errstate restores it
+        result += in_dtype(b, wide).reshape(-1, *[1] * len(g.kernel_size))
     return rounded(result, left.dtype)
 
 

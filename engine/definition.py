@@ -3,7 +3,8 @@
     y[n, g, o, Y] = Σ over c, K of  w[g, o, c, K] · x[n, g, c, Y·stride + K·dilation]
 
 with x padded by zeros. The gradients are sums of the same products: each goes to the x or w that
-it was made from. Every faster algorithm computes this and is held against it.
+it was made from. Every faster algorithm computes this and is held against it. Operands are made
+contiguous because einsum takes a factor that is repeated in memory, and perhaps inf, out of a sum.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def forward(g: Geometry, x: Array, w: Array) -> Array:
     """(N, G·C, *X), (G·O, C, *K) -> (N, G·O, *Y)."""
     places, taps = prod(g.output_size), prod(g.kernel_size)
     patches = windows(g, x).reshape(g.batch, g.groups, g.channels, places, taps)
-    kernels = w.reshape(g.groups, g.filters, g.channels, taps)  # (G, O, C, K)
+    kernels = np.ascontiguousarray(w).reshape(g.groups, g.filters, g.channels, taps)  # (G, O, C, K)
     y: Array = np.einsum("ngcyk,gock->ngoy", patches, kernels)  # (N, G, O, Y)
     return y.reshape(g.batch, g.groups * g.filters, *g.output_size)
 
@@ -43,8 +44,8 @@ def forward(g: Geometry, x: Array, w: Array) -> Array:
 def input_gradient(g: Geometry, w: Array, gy: Array) -> Array:
     """(G·O, C, *K), (N, G·O, *Y) -> (N, G·C, *X)."""
     places, taps = prod(g.output_size), prod(g.kernel_size)
-    kernels = w.reshape(g.groups, g.filters, g.channels, taps)
-    outputs = gy.reshape(g.batch, g.groups, g.filters, places)
+    kernels = np.ascontiguousarray(w).reshape(g.groups, g.filters, g.channels, taps)
+    outputs = np.ascontiguousarray(gy).reshape(g.batch, g.groups, g.filters, places)
     terms: Array = np.einsum("gock,ngoy->ykngc", kernels, outputs)
     padded = np.zeros((prod(g.padded_size), g.batch, g.groups, g.channels), gy.dtype)
     np.add.at(padded, origins(g), terms)  # (P, N, G, C)
@@ -65,6 +66,6 @@ def weight_gradient(g: Geometry, x: Array, gy: Array) -> Array:
     """(N, G·C, *X), (N, G·O, *Y) -> (G·O, C, *K)."""
     places, taps = prod(g.output_size), prod(g.kernel_size)
     patches = windows(g, x).reshape(g.batch, g.groups, g.channels, places, taps)
-    outputs = gy.reshape(g.batch, g.groups, g.filters, places)
+    outputs = np.ascontiguousarray(gy).reshape(g.batch, g.groups, g.filters, places)
     gw: Array = np.einsum("ngcyk,ngoy->gock", patches, outputs)
     return gw.reshape(g.weight_shape)

@@ -60,9 +60,10 @@ def _conv(
     Notes
     -----
     A call costs O·C/groups multiply-adds for each sample, tap of a kernel and place of the window.
-    Beside the result it takes about 2 MiB of memory in float32, whatever the batch: more only where
-    one row of one sample needs more. A call whose operands and options have the types, shapes,
-    dtypes and values of an earlier one is not checked in full again (see `remembered`).
+    Beside the result it takes about 2 MiB of memory in float32 and a copy of the weight, whatever
+    the batch: more only where one row of one sample needs more. A call whose operands and options
+    have the types, shapes, dtypes and values of an earlier one is not checked in full again (see
+    `remembered`).
     """
     g, x, w, b = for_output(f"conv{axes}d", axes, input, weight, bias, options)
     y = forward(g, x, w, b, algorithm)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from functools import wraps
 from itertools import chain
 from random import Random
+from runpy import run_path
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,7 @@ def drawn_limits(r: Random) -> dict[str, Any]:
         "TABLE": r.choice([0, 1 << 11]),
         "SEGMENT": r.choice([1, 2, 3, 16]),
         "FEW_ZEROS": r.choice([0, 8, 99]),
+        "FEWER_ZEROS": r.choice([0, 5, 99]),
         "MANY_BYTES": r.choice([0, 0, 1 << 19]),
     }
 
@@ -185,7 +187,8 @@ def test_a_nan_meets_no_zero_of_a_toeplitz_matrix(together: int) -> None:
 
 # Shapes of input and weight, groups, steps, and limits: each just below, at or above a boundary.
 PAIR, ONE = ((1, 1), (1, 1)), (1, 1)
-SEGMENTS = {"SEGMENT": 8, "FEW_ZEROS": 99, "MANY_BYTES": 0}  # wherever there is one row of taps
+# Wherever there is one row of taps.
+SEGMENTS = {"SEGMENT": 8, "FEW_ZEROS": 99, "FEWER_ZEROS": 99, "MANY_BYTES": 0}
 BOUNDARIES: dict[str, tuple[Geometry, dict[str, Any]]] = {
     "a column beyond the tile": (geometry((1, 2, 5, 11), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
     "whole tiles": (geometry((1, 2, 5, 10), (3, 2, 3, 3)), {"WIDTHS": (8, 4)}),
@@ -316,6 +319,40 @@ def test_larger_convolutions_are_exact(name: str, part: str) -> None:
 @pytest.mark.parametrize(("name", "algorithm"), [*zip(LARGE, BY, strict=True)])
 def test_larger_convolutions_are_computed_by(name: str, algorithm: str) -> None:
     assert rules.output_by(LARGE[name], np.dtype(np.float32)) == algorithm
+
+
+ZERO, INF = np.array([1.0, 0.0, 1.0]), np.inf
+REPEATED = {  # inf throughout, from one element in memory, and what it meets
+    "the weight": ("forward", ZERO.reshape(1, 1, 3), np.broadcast_to(INF, (1, 1, 3))),
+    "the weight of filters": (
+        "input_gradient",
+        np.broadcast_to(INF, (3, 1, 1)),
+        ZERO.reshape(1, 3, 1),
+    ),
+    "the gradient": ("input_gradient", ZERO.reshape(3, 1, 1), np.broadcast_to(INF, (1, 3, 1))),
+    "the gradient of places": (
+        "weight_gradient",
+        ZERO.reshape(1, 1, 3),
+        np.broadcast_to(INF, (1, 1, 3)),
+    ),
+}
+
+
+@pytest.mark.parametrize("algorithm", [definition, algorithms])
+@pytest.mark.parametrize("name", REPEATED)
+def test_a_sum_meets_each_element_of_an_operand_that_repeats_one(name: str, algorithm: Any) -> None:
+    part, left, right = REPEATED[name]
+    shapes = {"forward": (left, right), "input_gradient": (right[:, :1], left)}
+    x, w = shapes.get(part, (left, left[..., :1]))
+    with np.errstate(invalid="ignore"):  # 0·inf
+        found = getattr(algorithm, part)(geometry(x.shape, w.shape), left, right)
+    assert np.isnan(found).all()
+
+
+def test_a_processor_without_further_instructions_is_known(monkeypatch: Any) -> None:
+    monkeypatch.setattr(np, "show_config", lambda mode: {})
+    found = run_path(str(limits.__file__))
+    assert (found["IS_DIRECT"], found["IS_INTEL"], found["WIDTHS"]) == (False, False, ())
 
 
 # ---- Integers by way of floats ----

@@ -2,17 +2,17 @@
 
 | file | idea | for |
 |---|---|---|
-| `im2col` | one product over the unfolded input | few columns, one row of taps, integers |
-| `segments` | one product over segments of rows | one row of taps, few filters |
+| `im2col` | one product over the unfolded input | few columns, kernels of one row, integers |
+| `segments` | one product over segments of rows | kernels of one row, few filters |
 | `band` | products over bands of rows in the cache | all other convolutions |
-| `col2im` | a product's columns, added back | gradients of inputs: one tap, or many filters |
+| `col2im` | a product's columns, added back | gradients of inputs: many filters |
 | `phases` | an input's gradient as convolutions of stride 1 | all other gradients of inputs |
 | `correlate` | products over shifted views of one buffer | all other gradients of weights |
 | `exact` | integers as floats, where that is exact | integers, before the choice |
 | `threads` | blocks at the same time | where more than one thread is set |
 
-All are n-dimensional, and exact where no sum is rounded. Beyond operands and result they take
-2 MiB for float32, or what one sample's columns or one row's slab of the kernel takes.
+All are n-dimensional, and exact where no sum is rounded. Beyond operands and result they take a
+copy of the weight or two and about 2 MiB for float32, or what one row of one sample's output needs.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def into(g: Geometry, x: Array, w: Array, y: Array) -> None:
     way = output_by(g, x.dtype)
     if way == "band":
         t = together(g)
-        if t > 1 and not finite(x):  # which meets zeros between the weights
+        if t > 1 and not finite(x):  # 0·inf is nan, and a Toeplitz matrix has zeros
             t = 1
         band.forward(g, x, w, y, t)
-    elif way == "segments" and finite(x):  # which meets such zeros too
+    elif way == "segments" and finite(x):
         segments.forward(g, x, w, y)
     else:
         im2col.forward(g, x, w, y)

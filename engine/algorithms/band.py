@@ -16,8 +16,8 @@ each, which make t output rows at once from a slab of V = (t - 1)·stride + kr r
                      y[2]     .  .  w0 w1      buffer[2]
                                                buffer[3]
 
-The zeros of such a matrix must not meet NaN or inf: the caller sees to it. A dilation of rows d
-makes d independent problems without one, of every d-th output row.
+The zeros of such a matrix must not meet NaN or inf: the caller sees to it. Rows with a dilation d
+and a stride s are d / gcd(d, s) problems without dilation.
 
 Costs 2·O·C·K·Y flops, for Toeplitz matrices V / kr times, and copies K / kr times the input.
 Memory: one block of `limits.BUFFER` bytes.

@@ -112,7 +112,7 @@ def met_by_phase(g: Geometry, a: int) -> list[tuple[int, list[tuple[int, int]]]]
 
 
 def finite(x: Array) -> bool:
-    """Whether 0·x is 0 throughout; may deny it where the sum overflows, never the reverse."""
+    """Whether 0·x is 0 throughout; may be False, too, where the sum overflows."""
     # vdot takes a third of the time, but copies what is not contiguous
     total = np.vdot(x, x) if x.flags.c_contiguous else x.sum()
     return bool(np.isfinite(total))

@@ -64,7 +64,7 @@ def add(g: Geometry, columns: Array, total: Array) -> None:
     taps = zip(g.kernel_size, g.dilation, range(1, 1 + axes), strict=True)  # count, step, axis
     sizes = columns.shape[1 + axes :]
     places = zip(sizes, g.stride, range(1 + axes, 1 + 2 * axes), strict=True)
-    few, many = zip(*map(sorted, zip(taps, places, strict=True)), strict=True)
+    few, many = zip(*map(sorted, zip(taps, places, strict=True)), strict=True)  # of each axis
     ordered = columns.transpose(0, *[axis for *_, axis in (*few, *many)])  # (N·C, *few, *many)
     for index in np.ndindex(*[count for count, *_ in few]):
         starts = [i * step for i, (_, step, _) in zip(index, few, strict=True)]

@@ -1,7 +1,8 @@
 """The gradient of the weight, by products of what its taps meet with the gradient of the output.
 
-A buffer holds what every tap of the kernel but its row meets, in lines: (J, h·columns). What the
-i-th tap of a column meets lies i rows further on, as a view, so that one buffer serves them all:
+A buffer holds, for each row of the input, what the taps of the kernel's other axes meet, in lines:
+(J, h·columns). What the i-th tap of a column meets lies i rows further on, as a view, so that one
+buffer serves them all:
 
     line of the buffer:  row 0 | row 1 | row 2 | row 3
     i = 0                └───────────────────┘           gw[i] (J × O) += view (J × places)

@@ -15,7 +15,8 @@ import numpy as np
 # cache of 1 or 2 MiB holds what is in use at once; twice as many are 10 to 30 % slower (Intel).
 BUFFER = 6 << 18
 
-_FOUND: Any = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+_CONFIG: Any = np.show_config(mode="dicts")
+_FOUND = _CONFIG.get("SIMD Extensions", {}).get("found", [])  # neither, where there is none
 
 # Whether it is an Intel Xeon such as the one measured, where two limits are other ones.
 IS_INTEL = "AVX512_SPR" in _FOUND
@@ -54,10 +55,12 @@ FEW_FILTERS = 4
 TOGETHER = 4
 
 # Outputs of a segment: 16 and 32 take about the same time, 8 and 64 1.4 times as long. Segments are
-# the faster way where a line of their matrix has at most so many elements for each tap, and one
-# sample's columns so many bytes: 0.81 of the time of im2col over 366 random layers (Zen 5).
+# the faster way where one sample's columns have at least MANY_BYTES, and V·O, the elements that a
+# segment meets times the filters, is at most FEW_ZEROS times the taps of a row, or FEWER_ZEROS in a
+# group of several channels: in 0.80 of the time of im2col for 577 random layers (Zen 5).
 SEGMENT = 16
 FEW_ZEROS = 8
+FEWER_ZEROS = 5
 MANY_BYTES = 1 << 19
 
 # Multiply-adds below which the calls of a blocked algorithm, or of col2im, cost more than the
@@ -79,7 +82,7 @@ TABLE = 1 << 11
 LARGE = 1 << 13
 
 # Bytes of copies that a band saves in each of its blocks, up to which im2col is the faster way: the
-# calls of a block cost 60 µs. And elements that take as long to copy as a row takes to begin.
+# calls of a block cost 60 µs. To begin a row costs as much as to copy RUN elements of it.
 FEW_SAVED = 1 << 20
 RUN = 20
 

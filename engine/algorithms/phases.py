@@ -1,7 +1,7 @@
 """The gradient of the input, which is the transposed convolution, without zeros between elements.
 
-Inputs that lie one stride apart, a phase, meet the same taps of the kernel. Each phase is a
-convolution of its own, of stride 1, of `gy` with these taps in reverse:
+A phase is every stride-th element of gx: all of them meet the same taps of the kernel. Each phase
+is a convolution of its own, of stride 1, of `gy` with these taps in reverse:
 
     stride 2, kernel a b c:    gx[0] = a·gy[0]                gx[1] = b·gy[0]
                                gx[2] = c·gy[0] + a·gy[1]      gx[3] = b·gy[1]

@@ -26,7 +26,7 @@ def whole(length: int, unit: int) -> int:
 
 
 def even(length: int, most: int, unit: int = 1) -> int:
-    """The size of nearly equal pieces of `length`, of at most `most`, rounded to units."""
+    """The size of nearly equal pieces of `length`, of at most `most` or one unit, in units."""
     pieces = max(1, -(-length // max(unit, most // unit * unit)))
     return max(1, whole(-(-length // pieces), unit))
 
@@ -38,9 +38,9 @@ def tile_of(columns: int, most: int, terms: int, rows: int) -> int:
     a product is small: for each column so many terms in so many rows.
     """
     size = terms * min(rows, limits.ENOUGH_ROWS)
-    whole = columns <= most and columns * size <= limits.SMALL_PRODUCT
+    takes_row = columns <= most and columns * size <= limits.SMALL_PRODUCT
     for tile in limits.WIDTHS:
-        if whole and columns > tile and columns % tile:
+        if takes_row and columns > tile and columns % tile:
             return columns
         if -columns % tile * limits.WASTE <= columns:
             return tile

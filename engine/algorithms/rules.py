@@ -1,7 +1,7 @@
 """The rules by which an algorithm is chosen: for speed, since each computes the same.
 
-A choice changes no result beyond the order of its sums. The one thing that holds for results is
-that a convolution without products is im2col's.
+A choice changes no result beyond the order of its sums. One rule is for safety: a convolution
+without multiply-adds is im2col's, since other plans divide by its sizes.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def cuts_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
     """
     if prod(g.kernel_size[:-1]) > 1 or is_little(g, dtype):
         return False
-    size = met_by(g, min(limits.SEGMENT, g.output_size[-1])) * g.filters
+    size, taps = met_by(g, min(limits.SEGMENT, g.output_size[-1])) * g.filters, g.kernel_size[-1]
+    most = limits.FEW_ZEROS if g.channels == 1 else limits.FEWER_ZEROS
     many = columns(g) * dtype.itemsize >= limits.MANY_BYTES
-    return many and size <= limits.FEW_ZEROS * g.kernel_size[-1]
+    return many and taps > 1 and size <= most * taps
 
 
 def joins_rows(g: Geometry, dtype: np.dtype[Any]) -> bool:
@@ -65,10 +66,10 @@ def joins_places(g: Geometry, dtype: np.dtype[Any]) -> bool:
 
 @lru_cache
 def adds_columns(g: Geometry) -> bool:
-    """The rule for an input's gradient: col2im for one tap, and for many filters.
+    """The rule for an input's gradient: col2im for many filters.
 
-    There phases form many channels for each place, or turn a weight around for few places. So it
-    is for phases of mere zeros: they meet every place of the input, and a window may cover a few.
+    There phases form many channels for each place, or turn a weight around for few places. And
+    they would multiply mostly zeros where windows cover few places of the input.
     """
     taps = prod(g.input_shape) * g.filters * prod(g.kernel_size)
     phased = taps // prod(g.stride)  # each tap is of one phase
@@ -77,7 +78,7 @@ def adds_columns(g: Geometry) -> bool:
     starves = g.filters >= limits.FILTERS_OF_A_CHANNEL * g.channels
     few = g.batch * prod(g.output_size) < limits.PLACES_OF_A_CHANNEL * g.channels
     many = starves or (few and g.filters >= limits.WORTH_COLUMNS)
-    return prod(g.kernel_size) == 1 or many or phased > limits.ZEROS * work(g)
+    return many or phased > limits.ZEROS * work(g)
 
 
 def is_little(g: Geometry, dtype: np.dtype[Any]) -> bool:
@@ -96,7 +97,7 @@ def columns(g: Geometry) -> int:
 
 
 def has_table(g: Geometry) -> bool:
-    """The rule for columns: by a table of their places where there are few of both."""
+    """The rule for columns: by a table of their places where columns and input are small."""
     size = g.groups * g.channels * prod(g.padded_size)
     return g.batch * max(size, columns(g)) <= limits.TABLE
 

@@ -11,8 +11,8 @@ to share. So a row is cut into segments: T outputs of it meet V = (T - 1)·strid
 
 The zeros of such a matrix must not meet NaN or inf: the caller sees to it.
 
-Costs 2·O·C·V·Y flops, V / k times those of the sums, and copies V / T times the input. Memory: one
-block of `limits.BUFFER` bytes.
+Costs 2·O·C·V·Y flops, V / k times those of the sums, and copies V / T elements for each channel and
+output. Memory: one block of `limits.BUFFER` bytes.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def forward(g: Geometry, x: Array, w: Array, y: Array) -> None:
     w = w.reshape(g.groups, g.filters, g.channels, g.kernel_size[-1])
     y = y.reshape(g.batch, g.groups, g.filters, *g.output_size)  # splits axes only: a view
     for groups in cut(g.groups, most.groups):
-        few = g._replace(groups=groups.stop - groups.start)
-        kernels = toeplitz(few, w[groups], most.tile)
-        parts = pieces(few, most, x[:, groups], y[:, groups])
-        each(partial(block, few, kernels, most.tile), ((s, at, t) for _, at, s, t in parts))
+        some = g._replace(groups=groups.stop - groups.start)
+        kernels = toeplitz(some, w[groups], most.tile)
+        parts = pieces(some, most, x[:, groups], y[:, groups])
+        each(partial(block, some, kernels, most.tile), ((s, at, r) for _, at, s, r in parts))
 
 
 def toeplitz(g: Geometry, w: Array, t: int) -> Array:

@@ -13,6 +13,12 @@ from . import limits
 from .products import even
 
 
+def of_row(g: Geometry) -> int:
+    """Elements of the columns of an output row and a channel, or of the padded input, if more."""
+    read = g.stride[0] * prod(g.padded_size[1:])
+    return max(read, prod(g.kernel_size) * prod(g.output_size[1:]))
+
+
 @lru_cache
 def for_im2col(g: Geometry) -> tuple[int, int]:
     """Samples and rows that are unfolded at once, with their part of the output.
@@ -21,7 +27,7 @@ def for_im2col(g: Geometry) -> tuple[int, int]:
     """
     if g.batch == 0:  # nothing is unfolded, and the rows may be too many even to count
         return 1, g.output_size[0]
-    row = g.groups * (g.channels * prod(g.kernel_size) + g.filters) * prod(g.output_size[1:])
+    row = g.groups * (g.channels * of_row(g) + g.filters * prod(g.output_size[1:]))
     rows = max(1, limits.FEW_ELEMENTS // max(1, row))
     return even(g.batch, rows // 2 // g.output_size[0]), even(g.output_size[0], rows)
 
@@ -33,7 +39,7 @@ def is_one_block(g: Geometry) -> bool:
 
 def for_col2im(g: Geometry) -> tuple[int, int, int]:
     """Samples, channels and rows of the output whose columns are formed at once."""
-    row = max(1, g.groups * prod(g.kernel_size) * prod(g.output_size[1:]))
+    row = max(1, g.groups * of_row(g))
     rows = limits.FEW_ELEMENTS // 2 // row  # of one channel
     channels = even(g.channels, rows // max(1, g.output_size[0]))
     samples = even(g.batch, rows // max(1, g.output_size[0] * g.channels))

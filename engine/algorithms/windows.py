@@ -1,5 +1,5 @@
-"""Every place of a window over the input: as a view, which copies nothing but for a border, or
-as columns.
+"""Every place of a window over the input: as a view, which copies nothing but for a border and to
+make the input contiguous, or as columns.
 
 What `layout` says depends on sizes alone, so calls of the same sizes compute it once.
 """
