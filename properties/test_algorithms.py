@@ -18,6 +18,7 @@ from itertools import chain
 from random import Random
 from runpy import run_path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -349,9 +350,9 @@ def test_a_sum_meets_each_element_of_an_operand_that_repeats_one(name: str, algo
     assert np.isnan(found).all()
 
 
-def test_a_processor_without_further_instructions_is_known(monkeypatch: Any) -> None:
-    monkeypatch.setattr(np, "show_config", lambda mode: {})
-    found = run_path(str(limits.__file__))
+def test_a_processor_without_further_instructions_is_known() -> None:
+    with patch.object(np, "show_config", return_value={}):
+        found = run_path(str(limits.__file__))
     assert (found["IS_DIRECT"], found["IS_INTEL"], found["WIDTHS"]) == (False, False, ())
 
 
