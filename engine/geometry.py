@@ -29,7 +29,7 @@ class Geometry(NamedTuple):
     input_size: Sizes  # X
     kernel_size: Sizes  # K
     stride: Sizes
-    padding: Pairs  # zeros before and after, per axis; what is negative crops, in forward alone
+    padding: Pairs  # zeros before and after, per axis; negative ones crop, not for input_gradient
     dilation: Sizes
     output_size: Sizes  # Y
 

@@ -350,8 +350,9 @@ def test_a_sum_meets_each_element_of_an_operand_that_repeats_one(name: str, algo
     assert np.isnan(found).all()
 
 
-def test_a_processor_without_further_instructions_is_known() -> None:
-    with patch.object(np, "show_config", return_value={}):
+@pytest.mark.parametrize("config", [{}, {"SIMD Extensions": {"baseline": ["SSE"]}}])
+def test_a_processor_without_further_instructions_is_known(config: dict[str, Any]) -> None:
+    with patch.object(np, "show_config", return_value=config):
         found = run_path(str(limits.__file__))
     assert (found["IS_DIRECT"], found["IS_INTEL"], found["WIDTHS"]) == (False, False, ())
 

@@ -291,6 +291,12 @@ def test_options_and_geometries_are_constant(value: Any) -> None:
     assert not hasattr(value, "__dict__")
 
 
+def test_a_large_bias_leaves_numpys_buffer_as_it_was() -> None:
+    before = np.getbufsize()
+    engine.conv1d(np.ones((1, 1, 20_000)), np.ones((1, 1, 1)), np.ones(1))
+    assert np.getbufsize() == before
+
+
 def test_a_folded_image_is_contiguous_without_its_border() -> None:
     image = engine.fold(np.ones((4, 9)), output_size=2, kernel_size=2, padding=1)
     assert image.shape == (1, 2, 2)

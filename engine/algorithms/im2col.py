@@ -7,7 +7,7 @@ Every window becomes a column of C·K elements, so that BLAS does the arithmetic
                                      3 4
 
 Costs 2·O·C·K·Y flops, and C·K·Y elements of memory for as many samples as are unfolded at once. A
-kernel of one tap needs no columns: the input is its own.
+kernel of one tap and stride 1 needs no columns: the input is its own.
 """
 
 from __future__ import annotations
@@ -88,6 +88,6 @@ def correlated(g: Geometry, x: Array, gy: Array, out: Array | None = None) -> Ar
     places = g.batch * prod(g.output_size)
     met, taps = windows(g, x), range(3, 3 + len(g.kernel_size))
     met = met.transpose(1, 2, *taps, 0, *range(taps.stop, met.ndim))  # (G, C, *K, n, *Y)
-    columns = met.reshape(g.groups, g.channels * prod(g.kernel_size), places).swapaxes(1, 2)
-    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)
-    return product_over(places)(outputs, columns, out)
+    unfolded = met.reshape(g.groups, g.channels * prod(g.kernel_size), places)  # (G, C·K, n·Y)
+    outputs = gy.swapaxes(0, 1).reshape(g.groups, g.filters, places)  # (G, O, n·Y)
+    return product_over(places)(outputs, unfolded.swapaxes(1, 2), out)

@@ -57,7 +57,8 @@ TOGETHER = 4
 # Outputs of a segment: 16 and 32 take about the same time, 8 and 64 1.4 times as long. Segments are
 # the faster way where one sample's columns have at least MANY_BYTES, and V·O, the elements that a
 # segment meets times the filters, is at most FEW_ZEROS times the taps of a row, or FEWER_ZEROS in a
-# group of several channels: in 0.80 of the time of im2col for 577 random layers (Zen 5).
+# group of several channels. By this rule 700 random layers with kernels of one row take 0.80 of
+# im2col's time (geometric mean, Zen 5).
 SEGMENT = 16
 FEW_ZEROS = 8
 FEWER_ZEROS = 5
@@ -81,8 +82,8 @@ TABLE = 1 << 11
 # copies a bias into it where planes are smaller: 128 planes of 56 x 56 take 19 instead of 56 µs.
 LARGE = 1 << 13
 
-# Bytes of copies that a band saves in each of its blocks, up to which im2col is the faster way: the
-# calls of a block cost 60 µs. To begin a row costs as much as to copy RUN elements of it.
+# Bytes of copies that a band saves in each of its blocks, up to which im2col is the faster way: a
+# block costs calls, of 10 µs at least. To begin a row costs as much as to copy RUN elements of it.
 FEW_SAVED = 1 << 20
 RUN = 20
 
@@ -96,8 +97,8 @@ WORTH_COPIES = 48
 
 # Filters from which on im2col is the faster way to a weight's gradient, and, with few places for
 # each channel, col2im to an input's; this one also wherever a channel has so many filters.
-# Over 1,800 random layers the rule for the output chose what takes 3 % longer than the faster way,
-# over 500 and 419 those for input and weight what takes 3 % longer (geometric means, Zen 5).
+# What the rules choose takes 3 % longer than the faster way: over 1,800 random layers for the
+# output, 500 for the input's gradient and 1,258 for the weight's (geometric means, Zen 5).
 WORTH_COLUMNS = 128
 PLACES_OF_A_CHANNEL = 8
 FILTERS_OF_A_CHANNEL = 8

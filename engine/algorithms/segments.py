@@ -63,5 +63,5 @@ def block(g: Geometry, w: Array, t: int, x: Array, place: Sizes, y: Array) -> No
     strides = (group, row, t * g.stride[-1] * column, channel, column)
     segments = np.ndarray(shape, x.dtype, source, 0, strides)
     products = segments.reshape(groups, rows * count, -1) @ w  # (G, r·S, O·T)
-    by_filter = products.reshape(groups, rows * count, filters, t).swapaxes(1, 2)
+    by_filter = products.reshape(groups, rows * count, filters, t).swapaxes(1, 2)  # (G, O, r·S, T)
     y[...] = by_filter.reshape(groups, filters, rows, count * t)[..., :columns]
